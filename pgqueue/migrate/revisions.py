@@ -1,0 +1,65 @@
+"""The revisions that this copy of pgqueue carries, read from their file names: no alembic, no database.
+
+History is one line: revisions are named NNNN_name and follow each other in the order of their names.
+"""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgqueue.errors import ConfigError, NotSupported
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One step of the schema. `may_lock`: it may hold up, or wait for, those who use the queue meanwhile."""
+
+    id: str
+    title: str
+    may_lock: bool
+
+
+def directory() -> Path:
+    """Return the folder of the migrations: inside an installed package, or beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "migrations", package.parent / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise ConfigError(f"the migrations are missing beside {package}: install pgqueue again")
+
+
+def known() -> tuple[str, ...]:
+    """Return all revisions, oldest first."""
+    return tuple(sorted(file.stem for file in (directory() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")))
+
+
+def head() -> str:
+    """Return the newest revision."""
+    return known()[-1]
+
+
+def following(revision: str | None, schema: str) -> tuple[str, ...]:
+    """Return the revisions that come after this one; None is an empty database. Raises NotSupported if it is unknown."""
+    revisions = known()
+    if revision is None:
+        return revisions
+    if revision not in revisions:
+        raise NotSupported(
+            f'schema "{schema}": its revision {revision} is not known here, where the newest is {revisions[-1]}; '
+            f"it was migrated by a newer pgqueue: install that version"
+        )
+    return revisions[revisions.index(revision) + 1 :]
+
+
+def describe(revision: str) -> Revision:
+    """Read a revision's title and may_lock without running it."""
+    module = ast.parse((directory() / "versions" / f"{revision}.py").read_text(encoding="utf-8"))
+    may_lock = True
+    for node in module.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="may_lock")], value=ast.Constant(value=bool(value))):
+                may_lock = value
+    title = (ast.get_docstring(module) or revision).splitlines()[0].rstrip(".")
+    return Revision(id=revision, title=title, may_lock=may_lock)

@@ -1,0 +1,172 @@
+"""The database as a migration meets it: the connection, the lock of the migrators, the revision it is at, its refusals.
+
+Everything runs on one connection in ordinary transactions, with no session state, so that a pooler in between does no
+harm. Each step takes one transaction advisory lock, derived from the schema's name, before it looks at anything.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import tuple_row
+
+from pgqueue.errors import ConfigError, DatabaseUnavailable, NotSupported
+from pgqueue.migrate.revisions import following
+from pgqueue.schema import DEFAULT, identifier, literal, valid_schema
+
+Connection = psycopg.Connection[tuple[object, ...]]
+OLDEST_SERVER = 150000
+MADE_BY_US = "made by pgqueue"
+# Longer than any migration that is well; a migrator that waits longer waits for one that hangs.
+TURN_TIMEOUT = timedelta(minutes=10)
+
+_VERSION_TABLE = """
+select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = 'alembic_version'"""
+_RIGHTS = """
+select current_user, pg_catalog.current_database(),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create'),
+       (select pg_catalog.has_schema_privilege(oid, 'usage') and pg_catalog.has_schema_privilege(oid, 'create')
+        from pg_catalog.pg_namespace where nspname = %s)"""
+
+
+@contextmanager
+def session(dsn: str, schema: str) -> Iterator[Connection]:
+    """Connect, and speak of the database's refusals in our own errors."""
+    valid_schema(schema)
+    with _explained(schema), closing(_connect(dsn)) as conn:
+        if conn.info.server_version < OLDEST_SERVER:
+            raise NotSupported(f"PostgreSQL 15 or later is needed, the server is {conn.info.server_version // 10000}")
+        yield conn
+
+
+def current(dsn: str, schema: str = DEFAULT) -> str | None:
+    """Return the revision that the database is at, None if it has not been migrated."""
+    with session(dsn, schema) as conn:
+        return read_revision(conn, schema)
+
+
+def pending(conn_or_dsn: psycopg.Connection[object] | str, schema: str = DEFAULT) -> bool:
+    """Tell whether the schema lacks a revision known here: two quick reads, no alembic.
+
+    A schema that is newer than this pgqueue is not pending: workers of the previous release go on working on it.
+    """
+    if isinstance(conn_or_dsn, str):
+        with session(conn_or_dsn, schema) as conn:
+            return pending(conn, schema)
+    revision = read_revision(conn_or_dsn, schema)
+    try:
+        return bool(following(revision, schema))
+    except NotSupported:
+        return False
+
+
+def read_revision(conn: psycopg.Connection[object], schema: str) -> str | None:
+    """Read the schema's revision. It asks the catalogue first: an error would end the caller's transaction."""
+    with conn.cursor(row_factory=tuple_row) as cur:
+        if cur.execute(_VERSION_TABLE, [schema]).fetchone() is None:
+            return None
+        row = cur.execute(sql.SQL("select version_num from {}.alembic_version").format(sql.Identifier(schema))).fetchone()
+    return None if row is None else str(row[0])
+
+
+def take_turn(schema: str) -> list[str]:
+    """Return the statements that open a migration's transaction and wait for the other migrators of this schema."""
+    return [
+        "set transaction isolation level read committed, read write;",  # what the winner did must be seen afterwards
+        "set local statement_timeout = 0;",
+        "set local idle_in_transaction_session_timeout = 0;",
+        "set local client_min_messages = warning;",
+        "set local search_path = pg_catalog, pg_temp;",
+        f"set local lock_timeout = {_milliseconds(TURN_TIMEOUT)};",
+        f"do $$ begin perform pg_catalog.pg_advisory_xact_lock({_lock_key(schema)}); end $$;",
+    ]
+
+
+def make_schema(schema: str, lock_timeout: timedelta) -> list[str]:
+    """Return the statements that bound every further wait for a lock and make the schema, unless somebody has made it."""
+    make = f"create schema {identifier(schema)}; comment on schema {identifier(schema)} is '{MADE_BY_US}';"
+    exists = f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)})"
+    return [
+        f"set local lock_timeout = {_milliseconds(lock_timeout)};",
+        _block(f"if not {exists} then {make} end if;"),
+    ]
+
+
+def drop_schema(schema: str) -> list[str]:
+    """Return the statements that end a schema after its first revision: dropped only if it is empty and made by us."""
+    ours = (
+        f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)} "
+        f"and pg_catalog.obj_description(oid, 'pg_namespace') = '{MADE_BY_US}')"
+    )
+    drop = f"begin drop schema {identifier(schema)}; exception when dependent_objects_still_exist then null; end;"
+    return [f"drop table {identifier(schema)}.alembic_version;", _block(f"if {ours} then {drop} end if;")]
+
+
+def unused_tag(text: str) -> str:
+    """Return a dollar quote that does not occur in the text."""
+    tag = "$pgq$"
+    while tag in text:
+        tag = f"${tag[1:-1]}_$"
+    return tag
+
+
+def require_rights(conn: Connection, schema: str) -> None:
+    """Raise ConfigError, with the grant that helps, if the role may not create in the schema (or the schema itself)."""
+    row = conn.execute(_RIGHTS, [schema]).fetchone()
+    if row is None:
+        raise DatabaseUnavailable("the server did not answer a query of its catalogue")
+    role, database, may_create_schema, may_use_schema = row
+    if may_use_schema is None and not may_create_schema:
+        raise ConfigError(
+            f'role "{role}" lacks the privilege CREATE on database "{database}", so it cannot make schema "{schema}": '
+            f"grant create on database {identifier(str(database))} to {identifier(str(role))}; or have its owner run: "
+            f"create schema {identifier(schema)} authorization {identifier(str(role))}"
+        )
+    if may_use_schema is False:
+        raise ConfigError(
+            f'role "{role}" lacks the privileges USAGE and CREATE on schema "{schema}": '
+            f"grant usage, create on schema {identifier(schema)} to {identifier(str(role))}"
+        )
+
+
+def _connect(dsn: str) -> Connection:
+    try:
+        return psycopg.connect(dsn, prepare_threshold=None, fallback_application_name="pgq migrate")
+    except psycopg.ProgrammingError:  # its message repeats parts of the DSN, and a password may be among them
+        raise ConfigError("the DSN is neither a libpq connection string nor a postgresql:// URL") from None
+
+
+@contextmanager
+def _explained(schema: str) -> Iterator[None]:
+    try:
+        yield
+    except errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f'schema "{schema}": {error.diag.message_primary}: migrate as the role that owns the schema and its tables'
+        ) from error
+    except errors.ReadOnlySqlTransaction as error:
+        raise DatabaseUnavailable(f"the server takes no writes ({error.diag.message_primary}): use the primary") from error
+    except errors.LockNotAvailable as error:
+        raise DatabaseUnavailable(
+            f'schema "{schema}": another session holds a lock that the migration needs (a long transaction, a dump, '
+            f"another migration): nothing of this step was done; run `pgq migrate` again when it has ended"
+        ) from error
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(str(error).strip()) from error
+
+
+def _block(body: str) -> str:
+    tag = unused_tag(body)
+    return f"do {tag} begin {body} end {tag};"
+
+
+def _lock_key(schema: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"pgqueue migrate {schema}".encode(), digest_size=8).digest(), signed=True)
+
+
+def _milliseconds(time: timedelta) -> int:
+    return max(1, round(time / timedelta(milliseconds=1)))
