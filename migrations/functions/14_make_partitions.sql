@@ -1,0 +1,32 @@
+-- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
+-- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
+-- Locks: one advisory lock of this installation, then the parents in the order of the array.
+create function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
+language plpgsql as $$
+declare
+  _schema constant text := pgqueue.schema_name();
+  _parent text;
+  _day date;
+  _name text;
+  _made integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+    for _offset in 0 .. days - 1 loop
+      _day := first_day + _offset;
+      _name := _parent || to_char(_day, '_YYYYMMDD');
+      continue when to_regclass(format('%I.%I', _schema, _name)) is not null;
+      execute format('create table %I.%I (like %I.%I including defaults including constraints)',
+                     _schema, _name, _schema, _parent);
+      if _parent = 'job_args' then
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day, _day + 1);
+      else
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day || ' 00:00:00+00', (_day + 1) || ' 00:00:00+00');
+      end if;
+      _made := _made + 1;
+    end loop;
+  end loop;
+  return _made;
+end $$;

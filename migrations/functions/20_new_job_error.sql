@@ -1,0 +1,55 @@
+-- The names that a new job may have, and what is wrong with a new job, given as an object with the names of enqueue's arguments: null when nothing is, else an SQLSTATE, a
+-- space, and a message that says what, which value and what to do.
+create function pgqueue.new_job_names() returns text[]
+language sql immutable parallel safe
+return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 'max_attempts', 'timeout', 'expires_at', 'meta',
+             'key_policy', 'key_period', 'delay'];
+
+create function pgqueue.new_job_error(job jsonb) returns text
+language plpgsql stable as $$
+declare
+  _task constant text := job ->> 'task';
+  _args constant jsonb := coalesce(job -> 'args', '{}');
+  _meta constant jsonb := nullif(job -> 'meta', 'null');
+  _queue constant text := job ->> 'queue';
+  _key constant text := job ->> 'key';
+  _limit integer;
+  _bad text;
+begin
+  if jsonb_typeof(job) <> 'object' then
+    return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
+  elsif job ->> 'group_key' is not null then
+    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', _task);
+  end if;
+  _bad := case
+    when job - pgqueue.new_job_names() <> '{}' then
+      format('unknown name %s; the names are %s', (select string_agg(k, ', ') from jsonb_object_keys(job - pgqueue.new_job_names()) k), array_to_string(pgqueue.new_job_names(), ', '))
+    when coalesce(_task, '') = '' then 'task: must not be empty'
+    when octet_length(_task) > 500 then format('task: at most 500 bytes, got %s', octet_length(_task))
+    when _queue = '' then 'queue: must not be empty; leave it out for "default"'
+    when octet_length(_queue) > 200 then format('queue: at most 200 bytes, got %s', octet_length(_queue))
+    when (job ->> 'priority')::integer not between -100 and 100 then
+      format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
+    when _key = '' then 'key: must not be empty; leave it out for a job without a key'
+    when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
+      format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
+    when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
+    when (job ->> 'key_period')::interval <= interval '0' then format('key_period: must be positive, got %s', job ->> 'key_period')
+    when (job ->> 'max_attempts')::integer not between 1 and 32767 then
+      format('max_attempts: must be from 1 to 32767, got %s', job ->> 'max_attempts')
+    when (job ->> 'timeout')::interval <= interval '0' then format('timeout: must be positive, got %s', job ->> 'timeout')
+    when job ->> 'run_at' is not null and job ->> 'delay' is not null then 'give run_at or delay, not both'
+    when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
+    when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    end;
+  -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
+  if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then
+    select s.max_args_bytes into _limit from pgqueue.settings s;
+    if octet_length(_args::text) > _limit or octet_length(_meta::text) > _limit then
+      _bad := format('arguments and meta may have %s bytes each, got %s and %s; store the data elsewhere and pass a reference, or raise max_args_bytes in the settings table',
+                     _limit, octet_length(_args::text), coalesce(octet_length(_meta::text), 0));
+    end if;
+  end if;
+  return format('PQ004 cannot enqueue task %L: ', _task) || _bad;
+end $$;

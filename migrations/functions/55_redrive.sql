@@ -1,0 +1,39 @@
+-- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
+-- another job holds stays dead and is reported by a warning of its own; the others move.
+-- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
+create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _job record;
+  _holder bigint;
+begin
+  select coalesce(array_agg(c.id), '{}') into _ids
+  from (select d.id from pgqueue.dead_jobs d
+        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+        order by d.id
+        limit redrive."limit"
+        for update of d skip locked) c;
+  for _job in
+    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
+    order by d.queue collate "C", d.key collate "C", d.id
+  loop
+    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
+    if _holder is not null then
+      _ids := array_remove(_ids, _job.id);
+    end if;
+  end loop;
+  perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  for _job in
+    select d.id, d.queue, d.key, k.job_id as holder
+    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
+    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+    order by d.id
+    limit 1000
+  loop
+    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
+  end loop;
+  return cardinality(_ids);
+end $$;

@@ -1,0 +1,168 @@
+-- The storage of pgqueue. A job is a row of queued_jobs while it is unfinished, of finished_jobs once it succeeded or was
+-- cancelled, of dead_jobs when it will not be tried again by itself. What is wide is appended once (job_args,
+-- job_attempts, finished_jobs), what changes is narrow (queued_jobs). Days are cut at midnight UTC.
+
+-- One row: what an operator may change with plain SQL.
+create table pgqueue.settings (
+  only_row        boolean primary key default true check (only_row),
+  max_args_bytes  integer  not null default 1048576 check (max_args_bytes > 0),
+  max_losses      smallint not null default 2 check (max_losses > 0),
+  retention       interval not null default '14 days' check (retention >= '1 day')
+);
+insert into pgqueue.settings default values;
+comment on column pgqueue.settings.max_losses is
+  'workers that a job may lose while it runs alone before it becomes a dead letter; it runs alone from its first loss on';
+
+create sequence pgqueue.job_ids;
+
+-- Unfinished jobs. A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
+-- an index predicate, so that it is a HOT update; the fillfactor leaves room for it (held by a test).
+create table pgqueue.queued_jobs (
+  id           bigint      not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  args_day     date        not null,
+  attempt      integer     not null default 0,
+  priority     smallint    not null default 0 check (priority between -100 and 100),
+  failures     smallint    not null default 0,
+  losses       smallint    not null default 0,
+  suspect      boolean     not null default false,   -- was there when a worker died: runs alone from now on
+  alone        boolean     not null default false,   -- runs alone at this moment
+  worker_id    bigint,                               -- null: nobody runs it
+  token        bigint,                               -- the lease: stamped by each claim, checked by each later write
+  started_at   timestamptz,
+  expires_at   timestamptz,
+  max_attempts smallint check (max_attempts > 0),
+  timeout      interval check (timeout > '0'),
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  primary key (id),
+  check ((worker_id is null) = (token is null))
+) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2);
+create index queued_jobs_claim on pgqueue.queued_jobs (queue, priority, run_at, id) where not suspect;
+create index queued_jobs_suspect on pgqueue.queued_jobs (queue, priority, run_at, id) where suspect;
+
+-- Arguments and meta, written once by enqueue, found by (day, id), dropped by the day when nothing refers to them.
+create table pgqueue.job_args (
+  id   bigint not null,
+  day  date   not null,
+  args jsonb  not null,
+  meta jsonb,
+  primary key (id, day)
+) partition by range (day);
+
+-- Idempotency keys: one unfinished job per (queue, key), or one per period when `until` is set.
+create table pgqueue.job_keys (
+  job_id bigint not null,
+  until  timestamptz,
+  queue  text   not null,
+  key    text   not null,
+  primary key (queue, key)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+-- History: jobs that succeeded or were cancelled. worker_id is set when an attempt ended the job.
+create table pgqueue.finished_jobs (
+  id           bigint      not null,
+  finished_at  timestamptz not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  started_at   timestamptz,
+  worker_id    bigint,
+  args_day     date        not null,
+  attempt      integer     not null,
+  priority     smallint    not null,
+  failures     smallint    not null,
+  losses       smallint    not null,
+  max_attempts smallint,
+  succeeded    boolean     not null,
+  suspect      boolean     not null,
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  timeout      interval,
+  result       jsonb,
+  error        jsonb
+) partition by range (finished_at);
+create index finished_jobs_id on pgqueue.finished_jobs (id);
+create index finished_jobs_key on pgqueue.finished_jobs (queue, key) where key is not null;
+create index finished_jobs_time on pgqueue.finished_jobs using brin (finished_at) with (pages_per_range = 32, autosummarize = on);
+
+-- Attempts that did not end their job: failed, snoozed, lost, released. The attempt that ended a job is told by its
+-- row of finished_jobs, those of a dead job by dead_jobs.attempts.
+create table pgqueue.job_attempts (
+  job_id      bigint      not null,
+  logged_at   timestamptz not null,
+  started_at  timestamptz not null,
+  finished_at timestamptz not null,
+  worker_id   bigint      not null,
+  attempt     integer     not null,
+  outcome     text        not null,
+  error       jsonb
+) partition by range (logged_at);
+create index job_attempts_job on pgqueue.job_attempts (job_id, attempt);
+create index job_attempts_time on pgqueue.job_attempts using brin (logged_at) with (pages_per_range = 32, autosummarize = on);
+
+-- Dead letters stay until somebody decides. `attempts` holds the evidence: the last 100 attempts with their errors.
+create table pgqueue.dead_jobs (
+  id           bigint      primary key,
+  died_at      timestamptz not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  started_at   timestamptz,
+  worker_id    bigint,
+  args_day     date        not null,
+  attempt      integer     not null,
+  priority     smallint    not null,
+  failures     smallint    not null,
+  losses       smallint    not null,
+  max_attempts smallint,
+  suspect      boolean     not null,
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  timeout      interval,
+  error        jsonb       not null,
+  attempts     jsonb       not null
+);
+create index dead_jobs_queue on pgqueue.dead_jobs (queue, id);
+
+-- One row per worker process: its heartbeat is the lease of all its jobs. The id is random, never a host name or pid.
+-- `epoch` grows when the worker reconnects, so that a claim still on its way through the old connection is refused.
+create table pgqueue.worker_processes (
+  id           bigint      primary key,
+  started_at   timestamptz not null,
+  heartbeat_at timestamptz not null,
+  lost_at      timestamptz,
+  lease        interval    not null check (lease > '0'),
+  epoch        integer     not null default 0,
+  pid          integer     not null,
+  concurrency  integer     not null,
+  running      integer     not null default 0,
+  rescued      boolean     not null default false,
+  listener_pid integer,                      -- the listening backend, ended when the worker is lost: a frozen listener
+  listener_at  timestamptz,                  -- would fill the notification queue; its start guards against a reused pid
+  host         text        not null,
+  queues       text[]      not null,
+  tasks        text[]      not null
+) with (fillfactor = 50);
+
+-- Requests to stop a running job live beside it, so that asking never waits for a row that a handler has locked.
+create table pgqueue.cancel_requests (
+  job_id       bigint      primary key,
+  requested_at timestamptz not null
+);
+
+create table pgqueue.job_progress (
+  job_id     bigint      primary key,
+  token      bigint      not null,
+  updated_at timestamptz not null,
+  fraction   double precision check (fraction between 0 and 1),
+  note       text
+) with (fillfactor = 50);
+
+create table pgqueue.paused_queues (
+  queue     text        primary key,
+  paused_at timestamptz not null
+);
