@@ -6,7 +6,7 @@ and the demo: fast instead of durable, in a folder that vanishes with it.
 
 Both rest on file locks, which the kernel lets go of when a process dies. Everyone who uses a server holds a shared lock
 on `pgqueue.lock` in its folder; a small detached process (`watchdog.py`) waits for the exclusive one, which it gets
-when everybody is gone, and stops the server. Locks are taken in this order: `pgqueue.lock`, `start.lock`, `watchdog.lock`.
+when everybody is gone, and stops the server. Order of the locks: `pgqueue.lock`, `start.lock`, `watchdog.lock`.
 
     binaries.py   which PostgreSQL, and where its programs are
     account.py    as whom they run: never as root

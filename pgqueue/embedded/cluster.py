@@ -115,7 +115,7 @@ class Cluster:
             )
 
     def _disown_foreign_pid(self) -> None:
-        """Make a start possible when `postmaster.pid` survived a power failure and its number is another process now."""
+        """Make a start possible when `postmaster.pid` survived a power failure and names another process now."""
         file = self.data / "postmaster.pid"
         try:
             first, *rest = file.read_text().split("\n")

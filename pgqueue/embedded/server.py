@@ -23,8 +23,8 @@ STOP_SECONDS = 60.0
 class Server:
     """A server of one's own; `with Server() as server: connect(server.dsn())`.
 
-    It ends with this process, kill -9 included. `path` is the folder to make for it, a temporary one if not given. Several
-    processes may name the same path: they share the server, and the last to leave removes it. `settings` are
+    It ends with this process, kill -9 included. `path` is the folder to make for it, a temporary one if not given.
+    Several processes may name the same path: they share the server, and the last to leave removes it. `settings` are
     PostgreSQL's. With `tcp` it also listens on 127.0.0.1, at a free port, for every user of the machine.
     """
 
