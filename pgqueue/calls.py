@@ -1,0 +1,172 @@
+"""Each database verb as a value: its SQL, its parameters, and how to read its rows.
+
+A client, sync or async, runs any of them in three lines, so nothing is written twice. The text of each verb is the file
+of its name in `sql/`; the schema is rendered into it once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Generic, LiteralString, TypeVar, cast
+
+from pgqueue.job import JobStatus, NewJob, State
+from pgqueue.schema import render
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+@lru_cache(maxsize=1024)
+def statement(name: str, schema: str) -> LiteralString:
+    """The statement `sql/<name>.sql` for a schema. It is constant but for the schema's name, hence the cast."""
+    text = files("pgqueue").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One verb, ready to run."""
+
+    name: str
+    params: Mapping[str, Any]
+    read: Callable[[Sequence[Row]], T]
+
+    def text(self, schema: str) -> LiteralString:
+        """The SQL of the verb for a schema, with psycopg placeholders."""
+        return statement(self.name, schema)
+
+
+def _value(rows: Sequence[Row]) -> Any:
+    return rows[0][0]
+
+
+def _state(rows: Sequence[Row]) -> State:
+    return State(rows[0][0])
+
+
+def _column(rows: Sequence[Row]) -> list[Any]:
+    return [row[0] for row in rows]
+
+
+def _nothing(rows: Sequence[Row]) -> None:
+    return None
+
+
+def enqueue(job: NewJob) -> Call[int]:
+    """Add one job; its id, or that of the job which holds its key."""
+    plain = job.run_at is None and job.delay is None and job.key is None and job.expires_at is None and job.meta is None
+    if plain and job.max_attempts is None and job.timeout is None and not job.priority:
+        return Call("enqueue_plain", {"task": job.task, "args": job.args, "queue": job.queue}, _value)
+    params = {
+        "task": job.task,
+        "args": job.args,
+        "queue": job.queue,
+        "priority": job.priority,
+        "run_at": job.run_at,
+        "delay": job.delay,
+        "key": job.key,
+        "key_policy": job.key_policy,
+        "key_period": job.key_period,
+        "max_attempts": job.max_attempts,
+        "timeout": job.timeout,
+        "expires_at": job.expires_at,
+        "meta": job.meta,
+    }
+    return Call("enqueue", params, _value)
+
+
+def enqueue_many(jobs: Sequence[NewJob]) -> Call[list[int]]:
+    """Add many jobs in one round trip; their ids in the order given."""
+    return Call("enqueue_many", {"jobs": "[" + ",".join(map(_as_json, jobs)) + "]"}, _column)
+
+
+def _as_json(job: NewJob) -> str:
+    """One element of enqueue_many's array, spliced from the texts of args and meta, which are JSON already."""
+    parts = [f'{{"task":{_quote(job.task)},"args":{job.args}']
+    if job.queue is not None:
+        parts.append(f'"queue":{_quote(job.queue)}')
+    if job.priority:
+        parts.append(f'"priority":{job.priority}')
+    if job.run_at is not None:
+        parts.append(f'"run_at":"{job.run_at.isoformat()}"')
+    if job.delay is not None:
+        parts.append(f'"delay":"{_interval(job.delay)}"')
+    if job.key is not None:
+        parts.append(f'"key":{_quote(job.key)},"key_policy":{_quote(job.key_policy)}')
+        if job.key_period is not None:
+            parts.append(f'"key_period":"{_interval(job.key_period)}"')
+    if job.max_attempts is not None:
+        parts.append(f'"max_attempts":{job.max_attempts}')
+    if job.timeout is not None:
+        parts.append(f'"timeout":"{_interval(job.timeout)}"')
+    if job.expires_at is not None:
+        parts.append(f'"expires_at":"{job.expires_at.isoformat()}"')
+    if job.meta is not None:
+        parts.append(f'"meta":{job.meta}')
+    return ",".join(parts) + "}"
+
+
+@lru_cache(maxsize=4096)
+def _quote(text: str) -> str:
+    import json
+
+    return json.dumps(text)
+
+
+def _interval(value: timedelta) -> str:
+    return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+
+
+def cancel(job_id: int) -> Call[State]:
+    """Cancel a job, or tell a running one to stop; the state that it was in."""
+    return Call("cancel", {"id": job_id}, _state)
+
+
+def retry(job_id: int) -> Call[int]:
+    """Make a dead, cancelled or scheduled job ready now; its id."""
+    return Call("retry", {"id": job_id}, _value)
+
+
+def redrive(queue: str | None = None, task: str | None = None, limit: int | None = None) -> Call[int]:
+    """Make dead jobs ready again; how many."""
+    return Call("redrive", {"queue": queue, "task": task, "limit": limit}, _value)
+
+
+def pause(queue: str) -> Call[bool]:
+    """Stop claims from a queue; whether it was not paused before."""
+    return Call("pause", {"queue": queue}, _value)
+
+
+def resume(queue: str) -> Call[bool]:
+    """Let claims from a queue go on; whether it was paused."""
+    return Call("resume", {"queue": queue}, _value)
+
+
+def backlog(queue: str | None = None) -> Call[int]:
+    """Jobs due plus jobs running."""
+    return Call("backlog", {"queue": queue}, _value)
+
+
+def status(job_id: int) -> Call[JobStatus | None]:
+    """A job's state, result and last error; None when there is no such job (any more)."""
+    return Call("status", {"id": job_id}, _status)
+
+
+def _status(rows: Sequence[Row]) -> JobStatus | None:
+    if not rows:
+        return None
+    job_id, state, attempt, result, error = rows[0]
+    return JobStatus(job_id, State(state), attempt, result, error)
+
+
+def guard(job_id: int, token: int) -> Call[None]:
+    """Lock an attempt's lease until the transaction ends. Raises LeaseLost."""
+    return Call("guard", {"id": job_id, "token": token}, _nothing)
+
+
+def complete(job_id: int, token: int, result: str | None) -> Call[None]:
+    """Settle an attempt as succeeded in the caller's transaction. Raises LeaseLost. `result` is JSON text."""
+    return Call("complete", {"id": job_id, "token": token, "result": result}, _nothing)

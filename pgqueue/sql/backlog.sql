@@ -1,0 +1,2 @@
+-- Jobs due plus jobs running.
+select pgqueue.backlog(%(queue)s::text)

@@ -1,0 +1,6 @@
+-- Adds one job in the caller's transaction; returns its id.
+select pgqueue.enqueue(
+  %(task)s::text, %(args)s::jsonb, queue => %(queue)s::text, priority => %(priority)s::integer, run_at => %(run_at)s::timestamptz,
+  key => %(key)s::text, max_attempts => %(max_attempts)s::integer, timeout => %(timeout)s::interval,
+  expires_at => %(expires_at)s::timestamptz, meta => %(meta)s::jsonb, key_policy => %(key_policy)s::text,
+  key_period => %(key_period)s::interval, delay => %(delay)s::interval)

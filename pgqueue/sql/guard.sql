@@ -1,0 +1,2 @@
+-- Locks an attempt's lease until the transaction ends; raises PQ005.
+select pgqueue.guard(%(id)s::bigint, %(token)s::bigint)

@@ -1,0 +1,2 @@
+-- Stops claims from a queue.
+select pgqueue.pause(%(queue)s::text)

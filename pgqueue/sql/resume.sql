@@ -1,0 +1,2 @@
+-- Lets claims from a queue go on.
+select pgqueue.resume(%(queue)s::text)
