@@ -1,0 +1,54 @@
+# Everything from a checkout, with nothing installed but Python 3.11 or later: `make demo`, `make test`.
+# Each makes a virtual environment of its own the first time (20-60 s) and again when pyproject.toml changes.
+
+# The first interpreter that is new enough; PYTHON=... picks another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PYTEST_ARGS ?=
+WORKERS ?= auto
+
+DEV := .venv
+DEMO := .venv-demo
+VENV = $(if $(PYTHON),,$(error no Python 3.11 or later found: set PYTHON))rm -rf $(1) && $(PYTHON) -m venv $(1)
+PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+.PHONY: demo test test-slow lint format types dist clean
+
+demo: $(DEMO)/installed
+	$(DEMO)/bin/pgq demo
+
+test: $(DEV)/installed
+	$(DEV)/bin/pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(DEV)/installed
+	$(DEV)/bin/pytest -m slow $(PYTEST_ARGS)
+
+lint: $(DEV)/installed
+	$(DEV)/bin/ruff check
+	$(DEV)/bin/ruff format --check
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/installed
+	$(DEV)/bin/ruff check --fix
+	$(DEV)/bin/ruff format
+
+types: $(DEV)/installed
+	$(DEV)/bin/mypy
+
+dist: $(DEV)/installed
+	rm -rf dist
+	$(DEV)/bin/python -m build --outdir dist
+
+clean:
+	rm -rf $(DEV) $(DEMO) build dist
+
+# A file inside says that the install came to its end: one that was interrupted is made again.
+$(DEV)/installed: pyproject.toml
+	$(call VENV,$(DEV))
+	$(PIP) $(DEV)/bin/pip install --quiet -e '.[dev]'
+	@touch $@
+
+$(DEMO)/installed: pyproject.toml
+	$(call VENV,$(DEMO))
+	$(PIP) $(DEMO)/bin/pip install --quiet -e '.[demo]'
+	@touch $@
