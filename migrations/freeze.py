@@ -6,14 +6,13 @@
     versions/REVISION.tables.down.sql   by hand, for all revisions but the first: how to take the tables back
 
 make REVISION.up.sql and REVISION.down.sql. A revision gets the functions whose text differs from the text frozen last,
-and its .down.sql brings that text back. Only the newest revision can be frozen, and once it is released it must not be.
+and whatever file creates none (privileges); its .down.sql brings the old text back. Only the newest revision can be frozen, and once it is released it must not be.
 
-`python migrations/freeze.py --dump DSN` migrates an empty database and writes schema.sql, the readable sum of all
-revisions, with the pg_dump of $PGQ_PG_BIN or of the path.
+`python migrations/freeze.py --dump` migrates a database of its own and writes schema.sql, the readable sum of all
+revisions, with the pg_dump of the server that pgqueue.embedded finds (it should be 18, as others word things otherwise).
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SECTION = "-- functions/"
+GONE = "-- gone\n"
 END = "-- end of functions/"
 
 _SILENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|(\$\w*\$).*?\1", re.DOTALL)
@@ -79,8 +79,8 @@ def frozen_functions(root: Path = HERE, *, before: str = "~") -> dict[str, str]:
             break
         for section in file.read_text(encoding="utf-8").partition(END)[0].split(f"\n{SECTION}")[1:]:
             name, _, text = section.partition("\n")
-            functions[name] = _replacing(text)
-    return {name: text for name, text in sorted(functions.items()) if created(text)}
+            functions[name] = _replacing(text.strip() + "\n")
+    return {name: text for name, text in sorted(functions.items()) if not text.startswith(GONE)}
 
 
 def created(text: str) -> list[str]:
@@ -93,11 +93,13 @@ def dump(dsn: str) -> str:
     """Return pg_dump's text of the schema: without its noise, and without partitions, whose names are dates."""
     import psycopg
 
+    from pgqueue.embedded.binaries import find
+
     with psycopg.connect(dsn) as conn:
         partitions = conn.execute(
             "select c.relname from pg_class c where relispartition and relnamespace = 'pgqueue'::regnamespace order by 1"
         ).fetchall()
-    program = Path(os.environ.get("PGQ_PG_BIN", ""), "pg_dump")
+    program = find().bin / "pg_dump"
     skip = [f"--exclude-table=pgqueue.{name}" for (name,) in partitions]
     command = [str(program), "--schema-only", "--no-owner", "--schema=pgqueue", *skip, f"--dbname={dsn}"]
     text = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout  # noqa: S603
@@ -117,22 +119,23 @@ def _check_names(living: Mapping[str, str]) -> None:
     names = [name for text in living.values() for name in created(text)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise FreezeError(f"{', '.join(twice)}: created twice; a name has one form, so that drops need no arguments")
-    for file, text in living.items():
-        if not created(text):
-            raise FreezeError(f"functions/{file} creates no function and no view")
 
 
 def _changed(before: Mapping[str, str], living: Mapping[str, str]) -> list[str]:
     def same(name: str) -> bool:
         return _replacing(before.get(name, "")) == _replacing(living.get(name, ""))
 
-    return [name for name in sorted({*before, *living}) if not same(name)]
+    changed = {name for name in {*before, *living} if not same(name)}
+    privileges = {name for name, text in living.items() if not created(text)}  # new functions need them again
+    return sorted(changed | privileges if changed else changed)
 
 
 def _change(name: str, old: str | None, new: str | None) -> str:
     """Return one section: how the database gets from the old text of a file to the new."""
     heads_changed = old is not None and (new is None or _heads(old) != _heads(new))
     drop = "".join(f"{line}\n" for line in reversed(list(_drops(old or "")))) if heads_changed else ""
+    if new is None:
+        drop = f"{GONE}{drop}"
     return f"{SECTION}{name}\n{drop}{new if old is None else _replacing(new or '')}"
 
 
@@ -155,20 +158,30 @@ def _drops(text: str) -> Iterator[str]:
             yield f"drop {match['kind'].lower()} {exists}{match['name']};"
 
 
+def write_dump(file: Path = HERE / "schema.sql") -> None:
+    """Migrate a throw-away database and write down what came of it."""
+    from pgqueue.embedded import Server
+    from pgqueue.migrate import upgrade
+
+    with Server() as server:
+        upgrade(server.dsn())
+        file.write_text(dump(server.dsn()), encoding="utf-8")
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="freeze this revision")
-    parser.add_argument("--dump", metavar="DSN", help="an empty database: migrate it, write schema.sql")
+    parser.add_argument("--dump", action="store_true", help="write schema.sql")
     given = parser.parse_args()
-    if given.revision:
-        freeze(given.revision)
-    if given.dump:
-        sys.path.insert(0, str(HERE.parent))
-        from pgqueue.migrate import upgrade
-
-        upgrade(given.dump)
-        (HERE / "schema.sql").write_text(dump(given.dump), encoding="utf-8")
+    sys.path.insert(0, str(HERE.parent))
+    try:
+        if given.revision:
+            freeze(given.revision)
+        if given.dump:
+            write_dump()
+    except FreezeError as error:
+        parser.error(str(error))
     return 0
 
 

@@ -20,7 +20,7 @@ from psycopg import errors
 
 from pgqueue.migrate import session
 from pgqueue.migrate.revisions import BASE, Revision, describe, directory, following
-from pgqueue.schema import DEFAULT, render, valid_schema
+from pgqueue.schema import DEFAULT, identifier, render, valid_schema
 
 if TYPE_CHECKING:
     import alembic.config
@@ -30,6 +30,7 @@ LOCK_TIMEOUT = timedelta(seconds=3)  # for so long a migration that waits may ho
 TRIES = 10
 _AGAIN = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _TAG = re.compile(r"\$(?:[A-Za-z_]\w*)?\$")
+_OPENS_LITERAL = re.compile(r"(?<=')pgqueue\.(?=[a-z_])")  # as in nextval('pgqueue.job_ids')
 _log = logging.getLogger(__name__)
 
 
@@ -145,7 +146,10 @@ def _run_file(file: Path) -> None:
 
 
 def _rendered(text: str, schema: str) -> str:
-    """Render for a schema. A name that contains the $tag$ of a function's body would end the body: new tags then."""
+    """Render for a schema whose name may hold what ends a literal ('...') or a function's body ($tag$...$tag$)."""
+    if "'" in schema:
+        in_literal = identifier(schema).replace("'", "''")
+        text = _OPENS_LITERAL.sub(lambda _: f"{in_literal}.", text)
     for tag in set(_TAG.findall(text)):
         if tag in schema:
             text = text.replace(tag, session.unused_tag(text + schema))

@@ -1,0 +1,1441 @@
+CREATE SCHEMA pgqueue;
+COMMENT ON SCHEMA pgqueue IS 'made by pgqueue';
+CREATE FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at, 'outcome', outcome, 'error', error);
+CREATE TABLE pgqueue.queued_jobs (
+    id bigint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    args_day date NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    failures smallint DEFAULT 0 NOT NULL,
+    losses smallint DEFAULT 0 NOT NULL,
+    suspect boolean DEFAULT false NOT NULL,
+    alone boolean DEFAULT false NOT NULL,
+    worker_id bigint,
+    token bigint,
+    started_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    max_attempts smallint,
+    timeout interval,
+    queue text NOT NULL,
+    task text NOT NULL,
+    key text,
+    CONSTRAINT queued_jobs_check CHECK (((worker_id IS NULL) = (token IS NULL))),
+    CONSTRAINT queued_jobs_max_attempts_check CHECK ((max_attempts > 0)),
+    CONSTRAINT queued_jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
+    CONSTRAINT queued_jobs_timeout_check CHECK ((timeout > '00:00:00'::interval))
+)
+WITH (fillfactor='45', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
+CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN (SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
+CREATE FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer DEFAULT NULL::integer) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  update pgqueue.worker_processes w
+  set heartbeat_at = clock_timestamp(), running = beat.running, listener_pid = beat.listener_pid,
+      listener_at = case when beat.listener_pid is null then null when w.listener_pid is distinct from beat.listener_pid
+                         then (select a.backend_start from pg_catalog.pg_stat_activity a where a.pid = beat.listener_pid)
+                         else w.listener_at end
+  where w.id = beat.worker_id and w.lost_at is null;
+  if not found then
+    return null;
+  end if;
+  return coalesce((select array_agg(c.job_id) from pgqueue.cancel_requests c
+                   join pgqueue.queued_jobs j on j.id = c.job_id where j.worker_id = beat.worker_id), '{}');
+end $$;
+CREATE FUNCTION pgqueue.cancel(id bigint) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _state text;
+begin
+  perform from pgqueue.queued_jobs j where j.id = cancel.id and j.worker_id is null for update skip locked;
+  if found then
+    return pgqueue.cancel_waiting(cancel.id, _at);
+  end if;
+  select case when j.worker_id is not null then 'running' when j.run_at > _at then 'scheduled' else 'ready' end into _state
+  from pgqueue.queued_jobs j where j.id = cancel.id;
+  if found then
+    insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    perform pg_notify(pgqueue.wake_channel(null), '');
+    return _state;
+  end if;
+  return pgqueue.final_state(cancel.id);
+end $$;
+CREATE FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _state text;
+begin
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.queued_jobs j where j.id = cancel_waiting.id and j.worker_id is null
+    returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
+              j.key, j.timeout
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
+                                       suspect, queue, task, key, timeout, error)
+    select g.id, at, g.run_at, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
+           g.task, g.key, g.timeout, '{"type": "Cancelled", "message": "cancelled on request"}'
+    from gone g
+  ), freed as (
+    delete from pgqueue.job_keys k using gone g
+    where k.queue = g.queue and k.key = g.key and k.job_id = g.id and (k.until is null or k.until <= at)
+  ), reported as (
+    delete from pgqueue.job_progress p using gone g where p.job_id = g.id
+  )
+  select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  return _state;
+end $$;
+CREATE FUNCTION pgqueue.check_new_jobs(jobs jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  _place bigint;
+  _job jsonb;
+  _message text;
+begin
+  select g.place - 1, g.job into _place, _job
+  from jsonb_array_elements(jobs) with ordinality as g (job, place)
+  where jsonb_typeof(g.job) <> 'object' or g.job - pgqueue.new_job_names() <> '{}' or not (
+    coalesce(octet_length(g.job ->> 'task'), 0) between 1 and 500
+    and coalesce(octet_length(g.job ->> 'queue'), 1) between 1 and 200
+    and coalesce((g.job ->> 'priority')::integer, 0) between -100 and 100
+    and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
+    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
+    and pg_column_size(g.job -> 'args') <= 65536)
+  and pgqueue.new_job_error(g.job) is not null
+  limit 1;
+  if not found then
+    return;
+  end if;
+  _message := pgqueue.new_job_error(_job);
+  raise exception using errcode = split_part(_message, ' ', 1),
+    message = format('jobs[%s]: %s', _place, substr(_message, strpos(_message, ' ') + 1));
+end $$;
+CREATE FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with claimed as (
+    update pgqueue.queued_jobs j
+    set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
+    where j.ctid = any (array(
+      select k.tid
+      from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
+      lateral (
+        select q.ctid as tid
+        from pgqueue.queued_jobs q
+        where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+          and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
+          and q.run_at <= at and q.task = any (tasks)
+        order by q.run_at, q.id
+        limit max_jobs
+        for update skip locked) k
+      limit max_jobs))
+    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+  )
+  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+         c.expires_at <= at, c.key
+  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+  order by c.priority, c.run_at, c.id;
+end $$;
+CREATE FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+begin
+  perform from pgqueue.worker_processes w
+  where w.id = claim_alone.worker_id and w.epoch = claim_alone.epoch and w.lost_at is null
+  for key share;
+  if not found or exists (select from pgqueue.paused_queues p where p.queue = claim_alone.queue) then
+    return;
+  end if;
+  return query
+  with claimed as (
+    update pgqueue.queued_jobs j
+    set worker_id = claim_alone.worker_id, token = claim_alone.token, attempt = j.attempt + 1, started_at = _at, alone = true
+    where j.ctid = any (array(
+      select q.ctid from pgqueue.queued_jobs q
+      where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
+      order by q.priority, q.run_at, q.id
+      limit 1
+      for update skip locked))
+    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+  )
+  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+         c.expires_at <= _at, c.key
+  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
+end $$;
+CREATE FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _at constant timestamptz := clock_timestamp();
+begin
+  perform pgqueue.guard(id, token);
+  perform pgqueue.ensure_day(_at);
+  perform pgqueue.settle(jsonb_build_array(jsonb_build_object('id', id, 'token', token, 'outcome', 'succeeded', 'result', result)), _at);
+  perform pgqueue.wake('');
+end $$;
+CREATE FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+  where a.pid = end_listener.pid and a.backend_start = end_listener.started_at and a.pid <> pg_backend_pid();
+exception when insufficient_privilege then
+  raise log 'pgqueue: not allowed to end the listening backend % of a lost worker', end_listener.pid;
+end $$;
+CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _queue constant text := coalesce(queue, 'default');
+  _due constant timestamptz := coalesce(run_at, _now + delay, _now);
+  _day constant date := pgqueue.ensure_day(_now);
+  _id bigint;
+  _holder bigint;
+  _error text;
+begin
+  if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
+     or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
+     or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
+     or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
+    _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
+      'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
+      'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
+      'key_period', key_period, 'delay', delay)));
+    if _error is not null then
+      raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
+    end if;
+  end if;
+  _id := nextval('pgqueue.job_ids');
+  if key is not null then
+    _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
+    if _holder is not null then
+      return pgqueue.meet_holder(_holder, task, coalesce(args, '{}'), _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+    end if;
+  end if;
+  insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta);
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
+  if _due < _now + interval '10 s' then
+    perform pgqueue.wake(_queue);
+  end if;
+  return _id;
+end $$;
+CREATE FUNCTION pgqueue.enqueue_many(jobs jsonb) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := pgqueue.ensure_day(_now);
+  _ids bigint[];
+  _queues text[];
+  _queue text;
+  _keyed boolean;
+  _bad record;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004',
+      message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  perform pgqueue.check_new_jobs(jobs);
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false)
+  into _ids, _keyed from jsonb_array_elements(jobs) job;
+  if _keyed then
+    _ids := pgqueue.hold_keys(jobs, _ids, _now);
+  end if;
+  with given as materialized (
+    select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key
+    from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, place)
+    where _ids[place] > 0
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta) select g.id, _day, g.args, g.meta from given g
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
+  if _keyed then
+    return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
+  else
+    return query select unnest(_ids);
+  end if;
+  foreach _queue in array coalesce(_queues, '{}') loop
+    perform pgqueue.wake(_queue);
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.ensure_day(at timestamp with time zone) RETURNS date
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _day constant date := (at at time zone 'UTC')::date;
+begin
+  if to_regclass(format('%I.%I', pgqueue.schema_name(), 'job_attempts' || to_char(_day, '_YYYYMMDD'))) is null then
+    perform pgqueue.make_partitions(_day, 2);
+  end if;
+  return _day;
+end $$;
+CREATE FUNCTION pgqueue.final_state(id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _state text;
+begin
+  select 'dead' into _state from pgqueue.dead_jobs d where d.id = final_state.id;
+  if not found then
+    select case when f.succeeded then 'succeeded' else 'cancelled' end into _state from pgqueue.finished_jobs f where f.id = final_state.id limit 1;
+  end if;
+  if not found then
+    raise exception using errcode = 'PQ001',
+      message = format('there is no job %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
+  end if;
+  return _state;
+end $$;
+CREATE FUNCTION pgqueue.guard(id bigint, token bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = guard.id and j.token = guard.token for update;
+  if not found then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: roll back', id);
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _holder bigint;
+  _until timestamptz;
+begin
+  loop
+    insert into pgqueue.job_keys (job_id, queue, key, until)
+    values (hold_key.job_id, hold_key.queue, hold_key.key, hold_key.until)
+    on conflict do nothing;
+    if found then
+      return null;
+    end if;
+    select k.job_id, k.until into _holder, _until
+    from pgqueue.job_keys k where k.queue = hold_key.queue and k.key = hold_key.key;
+    continue when not found;
+    if _until is null or _until > clock_timestamp()
+       or exists (select from pgqueue.queued_jobs j where j.id = _holder) then
+      return _holder;
+    end if;
+    delete from pgqueue.job_keys k  -- the period is over and its job is finished
+    where k.queue = hold_key.queue and k.key = hold_key.key and k.job_id = _holder;
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _ids bigint[] := ids;
+  _new record;
+  _holder bigint;
+begin
+  for _new in
+    select g.place, coalesce(g.job ->> 'queue', 'default') as queue, g.job ->> 'key' as key, at + (g.job ->> 'key_period')::interval as until
+    from jsonb_array_elements(jobs) with ordinality as g (job, place)
+    where g.job ->> 'key' is not null
+    order by coalesce(g.job ->> 'queue', 'default') collate "C", (g.job ->> 'key') collate "C", g.place
+  loop
+    _holder := pgqueue.hold_key(_ids[_new.place], _new.queue, _new.key, _new.until);
+    if _holder is not null then
+      _ids[_new.place] := -_holder;
+    end if;
+  end loop;
+  return _ids;
+end $$;
+CREATE FUNCTION pgqueue.lease_state(id bigint, token bigint) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token for update skip locked;
+  if found then
+    return 'held';
+  elsif exists (select from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token) then
+    return 'open';
+  end if;
+  return 'settled';
+end $$;
+CREATE FUNCTION pgqueue.leave(worker_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _outcomes jsonb;
+begin
+  perform from pgqueue.worker_processes w where w.id = leave.worker_id for update;
+  if not found then
+    return 0;
+  end if;
+  select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'released'))
+  into _outcomes
+  from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = leave.worker_id order by q.id for update skip locked) j;
+  if _outcomes is not null then
+    perform pgqueue.ensure_day(clock_timestamp());
+    perform pgqueue.settle(_outcomes, clock_timestamp());
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = leave.worker_id) q;
+  end if;
+  if exists (select from pgqueue.queued_jobs q where q.worker_id = leave.worker_id) then
+    update pgqueue.worker_processes w set lost_at = clock_timestamp() where w.id = leave.worker_id;  -- a handler's transaction holds one: rescue will see
+  else
+    delete from pgqueue.worker_processes w where w.id = leave.worker_id;
+  end if;
+  return coalesce(jsonb_array_length(_outcomes), 0);
+end $$;
+CREATE FUNCTION pgqueue.make_partitions(first_day date, days integer DEFAULT 14) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _schema constant text := pgqueue.schema_name();
+  _parent text;
+  _day date;
+  _name text;
+  _made integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+    for _offset in 0 .. days - 1 loop
+      _day := first_day + _offset;
+      _name := _parent || to_char(_day, '_YYYYMMDD');
+      continue when to_regclass(format('%I.%I', _schema, _name)) is not null;
+      execute format('create table %I.%I (like %I.%I including defaults including constraints)',
+                     _schema, _name, _schema, _parent);
+      if _parent = 'job_args' then
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day, _day + 1);
+      else
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day || ' 00:00:00+00', (_day + 1) || ' 00:00:00+00');
+      end if;
+      _made := _made + 1;
+    end loop;
+  end loop;
+  return _made;
+end $$;
+CREATE FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if key_policy = 'raise' then
+    raise exception using errcode = 'PQ002',
+      message = format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
+      hint = holder::text;
+  elsif key_policy = 'replace' then
+    if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day)
+       and run_at < clock_timestamp() + interval '10 s' then
+      perform pgqueue.wake(queue);
+    end if;
+  end if;
+  return holder;
+end $$;
+CREATE FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _job jsonb;
+begin
+  for _place in 1 .. cardinality(ids) loop
+    if ids[_place] > 0 then
+      return next ids[_place];
+    else
+      _job := jobs -> (_place - 1);
+      return next pgqueue.meet_holder(
+        -ids[_place], _job ->> 'task', coalesce(_job -> 'args', '{}'), coalesce(_job ->> 'queue', 'default'),
+        (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
+        _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day);
+    end if;
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.new_job_error(job jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  _task constant text := job ->> 'task';
+  _args constant jsonb := coalesce(job -> 'args', '{}');
+  _meta constant jsonb := nullif(job -> 'meta', 'null');
+  _queue constant text := job ->> 'queue';
+  _key constant text := job ->> 'key';
+  _limit integer;
+  _bad text;
+begin
+  if jsonb_typeof(job) <> 'object' then
+    return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
+  elsif job ->> 'group_key' is not null then
+    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', _task);
+  end if;
+  _bad := case
+    when job - pgqueue.new_job_names() <> '{}' then
+      format('unknown name %s; the names are %s', (select string_agg(k, ', ') from jsonb_object_keys(job - pgqueue.new_job_names()) k), array_to_string(pgqueue.new_job_names(), ', '))
+    when coalesce(_task, '') = '' then 'task: must not be empty'
+    when octet_length(_task) > 500 then format('task: at most 500 bytes, got %s', octet_length(_task))
+    when _queue = '' then 'queue: must not be empty; leave it out for "default"'
+    when octet_length(_queue) > 200 then format('queue: at most 200 bytes, got %s', octet_length(_queue))
+    when (job ->> 'priority')::integer not between -100 and 100 then
+      format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
+    when _key = '' then 'key: must not be empty; leave it out for a job without a key'
+    when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
+      format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
+    when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
+    when (job ->> 'key_period')::interval <= interval '0' then format('key_period: must be positive, got %s', job ->> 'key_period')
+    when (job ->> 'max_attempts')::integer not between 1 and 32767 then
+      format('max_attempts: must be from 1 to 32767, got %s', job ->> 'max_attempts')
+    when (job ->> 'timeout')::interval <= interval '0' then format('timeout: must be positive, got %s', job ->> 'timeout')
+    when job ->> 'run_at' is not null and job ->> 'delay' is not null then 'give run_at or delay, not both'
+    when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
+    when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    end;
+  -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
+  if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then
+    select s.max_args_bytes into _limit from pgqueue.settings s;
+    if octet_length(_args::text) > _limit or octet_length(_meta::text) > _limit then
+      _bad := format('arguments and meta may have %s bytes each, got %s and %s; store the data elsewhere and pass a reference, or raise max_args_bytes in the settings table',
+                     _limit, octet_length(_args::text), coalesce(octet_length(_meta::text), 0));
+    end if;
+  end if;
+  return format('PQ004 cannot enqueue task %L: ', _task) || _bad;
+end $$;
+CREATE FUNCTION pgqueue.new_job_names() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text];
+CREATE FUNCTION pgqueue.pause(queue text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if coalesce(pause.queue, '') = '' then
+    raise exception using errcode = 'PQ004', message = 'pause: the queue must have a name';
+  end if;
+  insert into pgqueue.paused_queues (queue, paused_at) values (pause.queue, clock_timestamp()) on conflict do nothing;
+  return found;
+end $$;
+CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+  with recursive seen as (
+    select (select min(q.priority) from pgqueue.queued_jobs q where q.queue = priorities.queue and not q.suspect) as priority
+    union all
+    select (select min(q.priority) from pgqueue.queued_jobs q
+            where q.queue = priorities.queue and not q.suspect and q.priority > s.priority)
+    from seen s where s.priority is not null
+  )
+  select coalesce(array_agg(s.priority order by s.priority), '{}') from seen s where s.priority is not null
+$$;
+CREATE FUNCTION pgqueue.recover(worker_id bigint, token bigint) RETURNS TABLE(held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, queue text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.worker_processes w where w.id = recover.worker_id and w.lost_at is null for update;
+  held := found;
+  if held then
+    update pgqueue.worker_processes w set epoch = w.epoch + 1 where w.id = recover.worker_id returning w.epoch into epoch;
+  end if;
+  return next;
+  if held and recover.token is not null then
+    return query
+    select true, recover.epoch, j.id, j.task, a.args::text, a.meta::text, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at,
+           j.created_at, j.expires_at <= clock_timestamp(), j.key, j.queue
+    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.worker_id = recover.worker_id and j.token = recover.token;
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.redrive(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, "limit" integer DEFAULT NULL::integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _job record;
+  _holder bigint;
+begin
+  select coalesce(array_agg(c.id), '{}') into _ids
+  from (select d.id from pgqueue.dead_jobs d
+        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+        order by d.id
+        limit redrive."limit"
+        for update of d skip locked) c;
+  for _job in
+    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
+    order by d.queue collate "C", d.key collate "C", d.id
+  loop
+    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
+    if _holder is not null then
+      _ids := array_remove(_ids, _job.id);
+    end if;
+  end loop;
+  perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  for _job in
+    select d.id, d.queue, d.key, k.job_id as holder
+    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
+    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+    order by d.id
+    limit 1000
+  loop
+    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
+  end loop;
+  return cardinality(_ids);
+end $$;
+CREATE FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks)
+  values (register_worker.id, clock_timestamp(), clock_timestamp(), register_worker.lease, register_worker.pid, register_worker.concurrency,
+          register_worker.host, register_worker.queues, register_worker.tasks)
+  on conflict do nothing;
+  return found;
+end $$;
+CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  if not found then
+    return false;
+  end if;
+  update pgqueue.queued_jobs j
+  set task = replace_job.task, priority = replace_job.priority, run_at = replace_job.run_at,
+      max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
+      args_day = replace_job.day
+  where j.id = replace_job.id and j.worker_id is null;
+  insert into pgqueue.job_args as a (id, day, args, meta)
+  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta)
+  on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
+  return true;
+end $$;
+CREATE FUNCTION pgqueue.report_progress(reports jsonb) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with given as materialized (
+    select g.id, g.token, g.fraction, g.note
+    from jsonb_to_recordset(reports) as g (id bigint, token bigint, fraction double precision, note text)
+  ), stored as (
+    insert into pgqueue.job_progress as p (job_id, token, updated_at, fraction, note)
+    select g.id, g.token, clock_timestamp(), g.fraction, g.note
+    from given g join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token
+    order by g.id
+    on conflict (job_id) do update set token = excluded.token, updated_at = excluded.updated_at, fraction = excluded.fraction, note = excluded.note
+    returning p.job_id
+  )
+  select g.id from given g where not exists (select from stored s where s.job_id = g.id);
+end $$;
+CREATE FUNCTION pgqueue.requeue_cancelled(id bigint, at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _queue text;
+begin
+  with gone as (
+    delete from pgqueue.finished_jobs f where f.id = requeue_cancelled.id and not f.succeeded
+    returning f.id, f.finished_at, f.started_at, f.worker_id, f.created_at, f.args_day, f.attempt, f.priority, f.suspect, f.max_attempts, f.timeout,
+              f.queue, f.task, f.key, f.error
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  from gone g
+  returning queue into _queue;
+  if not found then
+    return false;
+  end if;
+  delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
+  perform pgqueue.wake(_queue);
+  return true;
+end $$;
+CREATE FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.dead_jobs d where d.id = any (ids)
+    returning d.id, d.created_at, d.args_day, d.attempt, d.priority, d.suspect, d.max_attempts, d.timeout, d.queue, d.task, d.key, d.attempts
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, e.started_at, e.finished_at, e.worker_id, e.attempt, e.outcome, e.error
+    from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
+                                                      outcome text, error jsonb)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  from gone g;
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
+end $$;
+CREATE FUNCTION pgqueue.rescue() RETURNS TABLE(worker_id bigint, host text, pid integer, jobs bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _worker record;
+  _outcomes jsonb;
+  _one jsonb;
+begin
+  for _worker in
+    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
+    from pgqueue.worker_processes w
+    where not w.rescued and (w.lost_at is not null or w.heartbeat_at + w.lease < clock_timestamp())
+    order by w.id
+    limit 100
+    for update skip locked
+  loop
+    update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
+    perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
+    select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
+             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating', _worker.id, _worker.host, _worker.pid))))
+    into _outcomes
+    from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    begin
+      perform pgqueue.ensure_day(clock_timestamp());
+      perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
+    exception when others then
+      raise warning 'rescue of worker %: % (%); going on job by job', _worker.id, sqlerrm, sqlstate;
+      for _one in select o from jsonb_array_elements(_outcomes) o loop
+        begin
+          perform pgqueue.settle(jsonb_build_array(_one), clock_timestamp());
+        exception when others then
+          raise warning 'rescue of job %: % (%)', _one ->> 'id', sqlerrm, sqlstate;
+        end;
+      end loop;
+    end;
+    update pgqueue.worker_processes w set rescued = not exists (select from pgqueue.queued_jobs q where q.worker_id = _worker.id) where w.id = _worker.id;
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
+    worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
+    return next;
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.resume(queue text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from pgqueue.paused_queues p where p.queue = resume.queue;
+  if found then
+    perform pgqueue.wake(resume.queue);
+    return true;
+  end if;
+  return false;
+end $$;
+CREATE FUNCTION pgqueue.retry(id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _job record;
+  _holder bigint;
+begin
+  select j.worker_id, j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+  if found then
+    update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
+    delete from pgqueue.cancel_requests c where c.job_id = retry.id;
+    perform pgqueue.wake(_job.queue);
+    return id;
+  elsif exists (select from pgqueue.queued_jobs j where j.id = retry.id) then
+    raise exception using errcode = 'PQ003', message = format('job %s is running: cancel it first, or wait until it ends', id);
+  end if;
+  select 'dead' as state, d.queue, d.key into _job from pgqueue.dead_jobs d where d.id = retry.id for update;
+  if not found then
+    select 'cancelled' as state, f.queue, f.key into _job
+    from pgqueue.finished_jobs f where f.id = retry.id and not f.succeeded for update;
+  end if;
+  if not found then
+    raise exception using errcode = 'PQ003', message = format('job %s is %s: only dead, cancelled and scheduled jobs can be retried', id, pgqueue.final_state(id));
+  end if;
+  if _job.key is not null then
+    _holder := pgqueue.hold_key(retry.id, _job.queue, _job.key, null);
+    if _holder <> id then
+      raise exception using errcode = 'PQ002', hint = _holder::text,
+        message = format('cannot retry job %s: its key %L of queue %L is held by job %s', id, _job.key, _job.queue, _holder);
+    end if;
+  end if;
+  if _job.state = 'dead' then
+    perform pgqueue.requeue_dead(array[retry.id], _at);
+  else
+    perform pgqueue.requeue_cancelled(retry.id, _at);
+  end if;
+  return id;
+end $$;
+CREATE FUNCTION pgqueue.schema_name() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'pgqueue'::text;
+CREATE FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with given as materialized (
+    select g.id, g.token, g.outcome, g.delay, g.result, g.error, coalesce(g.alone, false) as alone
+    from jsonb_to_recordset(outcomes) as g (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean)
+  ), held as materialized (
+    select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
+           j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
+           case
+             when g.outcome in ('failed', 'snoozed', 'released', 'lost')
+                  and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
+             when g.outcome = 'lost' and (j.alone or g.alone) and j.losses + 1 >= (select s.max_losses from pgqueue.settings s) then 'dead'
+             else g.outcome
+           end as outcome
+    from pgqueue.queued_jobs j join given g on g.id = j.id and g.token = j.token
+    where j.id = any (array(select x.id from given x))
+    order by j.id
+    for update of j
+  ), again as (
+    update pgqueue.queued_jobs j
+    set worker_id = null, token = null, started_at = null, alone = false,
+        run_at = case when h.delay is null then j.run_at else at + make_interval(secs => h.delay) end,
+        failures = j.failures + (h.outcome = 'failed')::integer,
+        losses = j.losses + h.lost_alone::integer,
+        suspect = j.suspect or h.outcome = 'lost'
+    from held h
+    where j.id = any (array(select x.id from held x where x.outcome in ('failed', 'snoozed', 'released', 'lost'))) and h.id = j.id
+    returning j.id
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select h.id, at, h.started_at, at, h.worker_id, h.attempt, h.outcome, h.error
+    from held h join again a on a.id = h.id
+  ), gone as (
+    delete from pgqueue.queued_jobs j
+    where j.id = any (array(select x.id from held x where x.outcome in ('succeeded', 'cancelled', 'expired', 'dead')))
+    returning j.id
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                       max_attempts, succeeded, suspect, queue, task, key, timeout, result, error)
+    select h.id, at, h.run_at, h.created_at, case when h.outcome <> 'expired' then h.started_at end,
+           case when h.outcome <> 'expired' then h.worker_id end, h.args_day, h.attempt, h.priority, h.failures, h.losses, h.max_attempts,
+           h.outcome = 'succeeded', h.suspect, h.queue, h.task, h.key, h.timeout, h.result,
+           case
+             when h.outcome = 'expired' then '{"type": "Cancelled", "message": "expired"}'
+             when h.outcome = 'cancelled' then coalesce(h.error, '{"type": "Cancelled", "message": "cancelled on request"}')
+           end
+    from held h join gone g on g.id = h.id
+    where h.outcome <> 'dead'
+  ), evidence as (
+    delete from pgqueue.job_attempts a using held h
+    where a.job_id = h.id and h.outcome = 'dead'
+    returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
+  ), died as (
+    insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                   max_attempts, suspect, queue, task, key, timeout, error, attempts)
+    select h.id, at, h.run_at, h.created_at, h.started_at, h.worker_id, h.args_day, h.attempt, h.priority,
+           h.failures + (not h.lost_alone)::integer, h.losses + h.lost_alone::integer, h.max_attempts, h.suspect or h.lost_alone,
+           h.queue, h.task, h.key, h.timeout,
+           coalesce(h.error, '{"type": "Dead", "message": "no error was given"}'),
+           coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
+                     from (select x.attempt_row, x.attempt from evidence x where x.job_id = h.id order by x.attempt desc limit 99) e), '[]')
+           || pgqueue.attempt_evidence(h.attempt, h.worker_id, h.started_at, at, 'dead', h.error)
+    from held h join gone g on g.id = h.id
+    where h.outcome = 'dead'
+  ), freed as (
+    delete from pgqueue.job_keys k using held h
+    where h.key is not null and k.queue = h.queue and k.key = h.key and k.job_id = h.id
+      and (h.outcome = 'dead' or h.outcome in ('succeeded', 'cancelled', 'expired') and (k.until is null or k.until <= at))
+  ), reported as (
+    delete from pgqueue.job_progress p using held h where p.job_id = h.id and h.outcome in ('cancelled', 'expired', 'dead', 'succeeded')
+  ), asked as (
+    delete from pgqueue.cancel_requests c using gone g where c.job_id = g.id
+  )
+  select g.id from given g where not exists (select from held h where h.id = g.id);
+end $$;
+CREATE FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _gone bigint[];
+begin
+  with gone as (
+    delete from pgqueue.queued_jobs j using unnest(ids, tokens) as g (id, token)
+    where j.id = g.id and j.token = g.token
+    returning j.id, j.run_at, j.created_at, j.started_at, j.worker_id, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts,
+              j.suspect, j.queue, j.task, j.key, j.timeout
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                       max_attempts, succeeded, suspect, queue, task, key, timeout)
+    select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses,
+           g.max_attempts, true, g.suspect, g.queue, g.task, g.key, g.timeout
+    from gone g
+  ), freed as (
+    delete from pgqueue.job_keys k using gone g
+    where g.key is not null and k.queue = g.queue and k.key = g.key and k.job_id = g.id and (k.until is null or k.until <= at)
+  )
+  select array_agg(g.id) into _gone from gone g;
+  if cardinality(ids) is distinct from cardinality(_gone) then
+    return query select i from unnest(ids) i where i <> all (coalesce(_gone, '{}'));
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[] DEFAULT '{}'::bigint[], done_tokens bigint[] DEFAULT '{}'::bigint[], outcomes jsonb DEFAULT NULL::jsonb) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _found bigint;
+begin
+  if done_ids <> '{}' or outcomes is not null then
+    perform pgqueue.ensure_day(_at);
+  end if;
+  if done_ids <> '{}' then
+    return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                 from pgqueue.settle_succeeded(done_ids, done_tokens, _at) s (id);
+  end if;
+  if outcomes is not null then
+    return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                 from pgqueue.settle(outcomes, _at) s (id);
+  end if;
+  kind := 'clock'; run_at := _at; id := 0;
+  if max_jobs <= 0 then
+    return next;
+    return;
+  end if;
+  perform from pgqueue.worker_processes w
+  where w.id = step.worker_id and w.epoch = step.epoch and w.lost_at is null
+  for key share;
+  if not found then
+    return next;
+    kind := 'lost';
+    return next;
+    return;
+  end if;
+  id := exists (select from pgqueue.queued_jobs q where q.queue = step.queue and q.suspect and q.worker_id is null and q.run_at <= _at)::integer;
+  return next;
+  if exists (select from pgqueue.paused_queues p where p.queue = step.queue) then
+    return;
+  end if;
+  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, _at) c;
+  get diagnostics _found = row_count;
+  if _found < max_jobs then
+    select min(n.run_at) into run_at
+    from unnest(priorities) as m (priority),
+    lateral (select q.run_at from pgqueue.queued_jobs q
+             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at
+             order by q.run_at limit 1) n;
+    if run_at is not null then
+      kind := 'next'; id := null;
+      return next;
+    end if;
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.sweep_cancel_requests() RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+  _request record;
+  _ended bigint := 0;
+begin
+  for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
+    perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
+    if found then
+      perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
+    end if;
+    if not exists (select from pgqueue.queued_jobs j where j.id = _request.job_id) then
+      delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
+      _ended := _ended + 1;
+    end if;
+  end loop;
+  delete from pgqueue.job_progress p where not exists (select from pgqueue.queued_jobs j where j.id = p.job_id);
+  return _ended;
+end $$;
+CREATE FUNCTION pgqueue.wake(queue text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  _key constant bigint := pgqueue.wake_key(queue);
+begin
+  if pg_try_advisory_lock(_key) then
+    perform pg_advisory_unlock(_key);
+  else
+    perform pg_notify(pgqueue.wake_channel(queue), '');
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.wake_key(queue text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN hashtextextended((('pgqueue'::text || chr(31)) || COALESCE(('q'::text || queue), 'control'::text)), (20261122)::bigint);
+CREATE FUNCTION pgqueue.wake_channel(queue text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ('pgq_'::text || to_hex(pgqueue.wake_key(queue)));
+CREATE TABLE pgqueue.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+CREATE TABLE pgqueue.dead_jobs (
+    id bigint NOT NULL,
+    died_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    worker_id bigint,
+    args_day date NOT NULL,
+    attempt integer NOT NULL,
+    priority smallint NOT NULL,
+    failures smallint NOT NULL,
+    losses smallint NOT NULL,
+    max_attempts smallint,
+    suspect boolean NOT NULL,
+    queue text NOT NULL,
+    task text NOT NULL,
+    key text,
+    timeout interval,
+    error jsonb NOT NULL,
+    attempts jsonb NOT NULL
+);
+CREATE TABLE pgqueue.finished_jobs (
+    id bigint NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    worker_id bigint,
+    args_day date NOT NULL,
+    attempt integer NOT NULL,
+    priority smallint NOT NULL,
+    failures smallint NOT NULL,
+    losses smallint NOT NULL,
+    max_attempts smallint,
+    succeeded boolean NOT NULL,
+    suspect boolean NOT NULL,
+    queue text NOT NULL,
+    task text NOT NULL,
+    key text,
+    timeout interval,
+    result jsonb,
+    error jsonb
+)
+PARTITION BY RANGE (finished_at);
+CREATE TABLE pgqueue.job_attempts (
+    job_id bigint NOT NULL,
+    logged_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    worker_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    outcome text NOT NULL,
+    error jsonb
+)
+PARTITION BY RANGE (logged_at);
+CREATE VIEW pgqueue.attempts AS
+ SELECT t.job_id,
+    t.attempt,
+    t.worker_id,
+    t.started_at,
+    t.finished_at,
+    t.outcome,
+    t.error
+   FROM pgqueue.job_attempts t
+UNION ALL
+ SELECT f.id AS job_id,
+    f.attempt,
+    f.worker_id,
+    f.started_at,
+    f.finished_at,
+        CASE
+            WHEN f.succeeded THEN 'succeeded'::text
+            ELSE 'cancelled'::text
+        END AS outcome,
+    f.error
+   FROM pgqueue.finished_jobs f
+  WHERE (f.worker_id IS NOT NULL)
+UNION ALL
+ SELECT d.id AS job_id,
+    e.attempt,
+    e.worker_id,
+    e.started_at,
+    e.finished_at,
+    e.outcome,
+    e.error
+   FROM pgqueue.dead_jobs d,
+    LATERAL jsonb_to_recordset(d.attempts) e(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb);
+CREATE TABLE pgqueue.cancel_requests (
+    job_id bigint NOT NULL,
+    requested_at timestamp with time zone NOT NULL
+);
+CREATE TABLE pgqueue.job_args (
+    id bigint NOT NULL,
+    day date NOT NULL,
+    args jsonb NOT NULL,
+    meta jsonb
+)
+PARTITION BY RANGE (day);
+CREATE SEQUENCE pgqueue.job_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE pgqueue.job_keys (
+    job_id bigint NOT NULL,
+    until timestamp with time zone,
+    queue text NOT NULL,
+    key text NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE pgqueue.job_progress (
+    job_id bigint NOT NULL,
+    token bigint NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    fraction double precision,
+    note text,
+    CONSTRAINT job_progress_fraction_check CHECK (((fraction >= (0)::double precision) AND (fraction <= (1)::double precision)))
+)
+WITH (fillfactor='50');
+CREATE VIEW pgqueue.jobs AS
+ SELECT j.id,
+    j.task,
+    j.queue,
+        CASE
+            WHEN (j.worker_id IS NOT NULL) THEN 'running'::text
+            WHEN (j.run_at > clock_timestamp()) THEN 'scheduled'::text
+            ELSE 'ready'::text
+        END AS state,
+    j.priority,
+    a.args,
+    a.meta,
+    j.key,
+    NULL::text AS group_key,
+    j.attempt,
+    j.max_attempts,
+    j.run_at,
+    j.created_at,
+    j.started_at,
+    NULL::timestamp with time zone AS finished_at,
+    j.worker_id,
+    p.fraction AS progress,
+    NULL::jsonb AS result,
+        CASE
+            WHEN ((j.failures > 0) OR (j.losses > 0) OR j.suspect) THEN ( SELECT t.error
+               FROM pgqueue.job_attempts t
+              WHERE ((t.job_id = j.id) AND (t.error IS NOT NULL))
+              ORDER BY t.attempt DESC
+             LIMIT 1)
+            ELSE NULL::jsonb
+        END AS error,
+    p.note AS progress_note,
+    j.failures,
+    j.losses,
+    j.expires_at,
+    j.timeout
+   FROM ((pgqueue.queued_jobs j
+     LEFT JOIN pgqueue.job_args a ON (((a.id = j.id) AND (a.day = j.args_day))))
+     LEFT JOIN pgqueue.job_progress p ON (((p.job_id = j.id) AND ((j.token IS NULL) OR (p.token = j.token)))))
+UNION ALL
+ SELECT f.id,
+    f.task,
+    f.queue,
+        CASE
+            WHEN f.succeeded THEN 'succeeded'::text
+            ELSE 'cancelled'::text
+        END AS state,
+    f.priority,
+    a.args,
+    a.meta,
+    f.key,
+    NULL::text AS group_key,
+    f.attempt,
+    f.max_attempts,
+    f.run_at,
+    f.created_at,
+    f.started_at,
+    f.finished_at,
+    f.worker_id,
+        CASE
+            WHEN f.succeeded THEN 1
+            ELSE NULL::integer
+        END AS progress,
+    f.result,
+    f.error,
+    NULL::text AS progress_note,
+    f.failures,
+    f.losses,
+    NULL::timestamp with time zone AS expires_at,
+    f.timeout
+   FROM (pgqueue.finished_jobs f
+     LEFT JOIN pgqueue.job_args a ON (((a.id = f.id) AND (a.day = f.args_day))))
+UNION ALL
+ SELECT d.id,
+    d.task,
+    d.queue,
+    'dead'::text AS state,
+    d.priority,
+    a.args,
+    a.meta,
+    d.key,
+    NULL::text AS group_key,
+    d.attempt,
+    d.max_attempts,
+    d.run_at,
+    d.created_at,
+    d.started_at,
+    d.died_at AS finished_at,
+    d.worker_id,
+    NULL::double precision AS progress,
+    NULL::jsonb AS result,
+    d.error,
+    NULL::text AS progress_note,
+    d.failures,
+    d.losses,
+    NULL::timestamp with time zone AS expires_at,
+    d.timeout
+   FROM (pgqueue.dead_jobs d
+     LEFT JOIN pgqueue.job_args a ON (((a.id = d.id) AND (a.day = d.args_day))));
+CREATE TABLE pgqueue.paused_queues (
+    queue text NOT NULL,
+    paused_at timestamp with time zone NOT NULL
+);
+CREATE TABLE pgqueue.worker_processes (
+    id bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    heartbeat_at timestamp with time zone NOT NULL,
+    lost_at timestamp with time zone,
+    lease interval NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    pid integer NOT NULL,
+    concurrency integer NOT NULL,
+    running integer DEFAULT 0 NOT NULL,
+    rescued boolean DEFAULT false NOT NULL,
+    listener_pid integer,
+    listener_at timestamp with time zone,
+    host text NOT NULL,
+    queues text[] NOT NULL,
+    tasks text[] NOT NULL,
+    CONSTRAINT worker_processes_lease_check CHECK ((lease > '00:00:00'::interval))
+)
+WITH (fillfactor='50');
+CREATE VIEW pgqueue.queues AS
+ WITH unfinished AS (
+         SELECT j.queue,
+            count(*) FILTER (WHERE (j.worker_id IS NOT NULL)) AS running,
+            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS ready,
+            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at > now()))) AS scheduled,
+            min(j.run_at) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS oldest_due
+           FROM pgqueue.queued_jobs j
+          GROUP BY j.queue
+        ), finished AS (
+         SELECT f_1.queue,
+            count(*) FILTER (WHERE f_1.succeeded) AS succeeded,
+            count(*) FILTER (WHERE (NOT f_1.succeeded)) AS cancelled
+           FROM pgqueue.finished_jobs f_1
+          GROUP BY f_1.queue
+        ), recent AS (
+         SELECT f_1.queue,
+            count(*) AS done
+           FROM pgqueue.finished_jobs f_1
+          WHERE ((f_1.finished_at > (now() - '00:05:00'::interval)) AND f_1.succeeded)
+          GROUP BY f_1.queue
+        ), dead AS (
+         SELECT d_1.queue,
+            count(*) AS dead,
+            count(*) FILTER (WHERE (d_1.died_at > (now() - '00:05:00'::interval))) AS died
+           FROM pgqueue.dead_jobs d_1
+          GROUP BY d_1.queue
+        ), failed AS (
+         SELECT j.queue,
+            count(*) AS failed
+           FROM (pgqueue.job_attempts t
+             JOIN ( SELECT q.id,
+                    q.queue
+                   FROM pgqueue.queued_jobs q
+                UNION ALL
+                 SELECT f_1.id,
+                    f_1.queue
+                   FROM pgqueue.finished_jobs f_1) j ON ((j.id = t.job_id)))
+          WHERE ((t.logged_at > (now() - '00:05:00'::interval)) AND (t.outcome = ANY (ARRAY['failed'::text, 'lost'::text])))
+          GROUP BY j.queue
+        ), names AS (
+         SELECT u_1.queue
+           FROM unfinished u_1
+        UNION
+         SELECT d_1.queue
+           FROM dead d_1
+        UNION
+         SELECT f_1.queue
+           FROM finished f_1
+        UNION
+         SELECT p_1.queue
+           FROM pgqueue.paused_queues p_1
+        UNION
+         SELECT unnest(w.queues) AS unnest
+           FROM pgqueue.worker_processes w
+          WHERE (w.lost_at IS NULL)
+        )
+ SELECT n.queue,
+    (p.queue IS NOT NULL) AS paused,
+    COALESCE(u.scheduled, (0)::bigint) AS scheduled,
+    (0)::bigint AS blocked,
+    COALESCE(u.ready, (0)::bigint) AS ready,
+    COALESCE(u.running, (0)::bigint) AS running,
+    COALESCE(f.succeeded, (0)::bigint) AS succeeded,
+    COALESCE(f.cancelled, (0)::bigint) AS cancelled,
+    COALESCE(d.dead, (0)::bigint) AS dead,
+    (now() - u.oldest_due) AS oldest_due_age,
+    round(((COALESCE(r.done, (0)::bigint))::numeric / 5.0), 1) AS throughput,
+    round((((COALESCE(b.failed, (0)::bigint) + COALESCE(d.died, (0)::bigint)))::numeric / 5.0), 1) AS failures
+   FROM ((((((names n
+     LEFT JOIN pgqueue.paused_queues p ON ((p.queue = n.queue)))
+     LEFT JOIN unfinished u ON ((u.queue = n.queue)))
+     LEFT JOIN finished f ON ((f.queue = n.queue)))
+     LEFT JOIN recent r ON ((r.queue = n.queue)))
+     LEFT JOIN dead d ON ((d.queue = n.queue)))
+     LEFT JOIN failed b ON ((b.queue = n.queue)));
+CREATE TABLE pgqueue.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    max_args_bytes integer DEFAULT 1048576 NOT NULL,
+    max_losses smallint DEFAULT 2 NOT NULL,
+    retention interval DEFAULT '14 days'::interval NOT NULL,
+    CONSTRAINT settings_max_args_bytes_check CHECK ((max_args_bytes > 0)),
+    CONSTRAINT settings_max_losses_check CHECK ((max_losses > 0)),
+    CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_retention_check CHECK ((retention >= '1 day'::interval))
+);
+COMMENT ON COLUMN pgqueue.settings.max_losses IS 'workers that a job may lose while it runs alone before it becomes a dead letter; it runs alone from its first loss on';
+CREATE VIEW pgqueue.workers AS
+ SELECT id,
+    host,
+    pid,
+    queues,
+    tasks,
+    concurrency,
+    running,
+    started_at,
+    heartbeat_at,
+    ((lost_at IS NULL) AND ((heartbeat_at + lease) >= now())) AS alive
+   FROM pgqueue.worker_processes w;
+ALTER TABLE ONLY pgqueue.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY pgqueue.cancel_requests
+    ADD CONSTRAINT cancel_requests_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.dead_jobs
+    ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.job_args
+    ADD CONSTRAINT job_args_pkey PRIMARY KEY (id, day);
+ALTER TABLE ONLY pgqueue.job_keys
+    ADD CONSTRAINT job_keys_pkey PRIMARY KEY (queue, key);
+ALTER TABLE ONLY pgqueue.job_progress
+    ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.paused_queues
+    ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
+ALTER TABLE ONLY pgqueue.queued_jobs
+    ADD CONSTRAINT queued_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY pgqueue.worker_processes
+    ADD CONSTRAINT worker_processes_pkey PRIMARY KEY (id);
+CREATE INDEX dead_jobs_queue ON pgqueue.dead_jobs USING btree (queue, id);
+CREATE INDEX finished_jobs_id ON ONLY pgqueue.finished_jobs USING btree (id);
+CREATE INDEX finished_jobs_key ON ONLY pgqueue.finished_jobs USING btree (queue, key) WHERE (key IS NOT NULL);
+CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
+CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE (NOT suspect);
+CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
+REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.cancel(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.final_state(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.lease_state(id bigint, token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.rescue() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;

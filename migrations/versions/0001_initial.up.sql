@@ -1,0 +1,1385 @@
+-- Written by freeze.py. Change the parts and freeze again, until it is released.
+-- The storage of pgqueue. A job is a row of queued_jobs while it is unfinished, of finished_jobs once it succeeded or was
+-- cancelled, of dead_jobs when it will not be tried again by itself. What is wide is appended once (job_args,
+-- job_attempts, finished_jobs), what changes is narrow (queued_jobs). Days are cut at midnight UTC.
+
+-- One row: what an operator may change with plain SQL.
+create table pgqueue.settings (
+  only_row        boolean primary key default true check (only_row),
+  max_args_bytes  integer  not null default 1048576 check (max_args_bytes > 0),
+  max_losses      smallint not null default 2 check (max_losses > 0),
+  retention       interval not null default '14 days' check (retention >= '1 day')
+);
+insert into pgqueue.settings default values;
+comment on column pgqueue.settings.max_losses is
+  'workers that a job may lose while it runs alone before it becomes a dead letter; it runs alone from its first loss on';
+
+create sequence pgqueue.job_ids;
+
+-- Unfinished jobs. A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
+-- an index predicate, so that it is a HOT update; the fillfactor leaves room for it (held by a test).
+create table pgqueue.queued_jobs (
+  id           bigint      not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  args_day     date        not null,
+  attempt      integer     not null default 0,
+  priority     smallint    not null default 0 check (priority between -100 and 100),
+  failures     smallint    not null default 0,
+  losses       smallint    not null default 0,
+  suspect      boolean     not null default false,   -- was there when a worker died: runs alone from now on
+  alone        boolean     not null default false,   -- runs alone at this moment
+  worker_id    bigint,                               -- null: nobody runs it
+  token        bigint,                               -- the lease: stamped by each claim, checked by each later write
+  started_at   timestamptz,
+  expires_at   timestamptz,
+  max_attempts smallint check (max_attempts > 0),
+  timeout      interval check (timeout > '0'),
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  primary key (id),
+  check ((worker_id is null) = (token is null))
+) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2);
+create index queued_jobs_claim on pgqueue.queued_jobs (queue, priority, run_at, id) where not suspect;
+create index queued_jobs_suspect on pgqueue.queued_jobs (queue, priority, run_at, id) where suspect;
+
+-- Arguments and meta, written once by enqueue, found by (day, id), dropped by the day when nothing refers to them.
+create table pgqueue.job_args (
+  id   bigint not null,
+  day  date   not null,
+  args jsonb  not null,
+  meta jsonb,
+  primary key (id, day)
+) partition by range (day);
+
+-- Idempotency keys: one unfinished job per (queue, key), or one per period when `until` is set.
+create table pgqueue.job_keys (
+  job_id bigint not null,
+  until  timestamptz,
+  queue  text   not null,
+  key    text   not null,
+  primary key (queue, key)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+-- History: jobs that succeeded or were cancelled. worker_id is set when an attempt ended the job.
+create table pgqueue.finished_jobs (
+  id           bigint      not null,
+  finished_at  timestamptz not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  started_at   timestamptz,
+  worker_id    bigint,
+  args_day     date        not null,
+  attempt      integer     not null,
+  priority     smallint    not null,
+  failures     smallint    not null,
+  losses       smallint    not null,
+  max_attempts smallint,
+  succeeded    boolean     not null,
+  suspect      boolean     not null,
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  timeout      interval,
+  result       jsonb,
+  error        jsonb
+) partition by range (finished_at);
+create index finished_jobs_id on pgqueue.finished_jobs (id);
+create index finished_jobs_key on pgqueue.finished_jobs (queue, key) where key is not null;
+create index finished_jobs_time on pgqueue.finished_jobs using brin (finished_at) with (pages_per_range = 32, autosummarize = on);
+
+-- Attempts that did not end their job: failed, snoozed, lost, released. The attempt that ended a job is told by its
+-- row of finished_jobs, those of a dead job by dead_jobs.attempts.
+create table pgqueue.job_attempts (
+  job_id      bigint      not null,
+  logged_at   timestamptz not null,
+  started_at  timestamptz not null,
+  finished_at timestamptz not null,
+  worker_id   bigint      not null,
+  attempt     integer     not null,
+  outcome     text        not null,
+  error       jsonb
+) partition by range (logged_at);
+create index job_attempts_job on pgqueue.job_attempts (job_id, attempt);
+create index job_attempts_time on pgqueue.job_attempts using brin (logged_at) with (pages_per_range = 32, autosummarize = on);
+
+-- Dead letters stay until somebody decides. `attempts` holds the evidence: the last 100 attempts with their errors.
+create table pgqueue.dead_jobs (
+  id           bigint      primary key,
+  died_at      timestamptz not null,
+  run_at       timestamptz not null,
+  created_at   timestamptz not null,
+  started_at   timestamptz,
+  worker_id    bigint,
+  args_day     date        not null,
+  attempt      integer     not null,
+  priority     smallint    not null,
+  failures     smallint    not null,
+  losses       smallint    not null,
+  max_attempts smallint,
+  suspect      boolean     not null,
+  queue        text        not null,
+  task         text        not null,
+  key          text,
+  timeout      interval,
+  error        jsonb       not null,
+  attempts     jsonb       not null
+);
+create index dead_jobs_queue on pgqueue.dead_jobs (queue, id);
+
+-- One row per worker process: its heartbeat is the lease of all its jobs. The id is random, never a host name or pid.
+-- `epoch` grows when the worker reconnects, so that a claim still on its way through the old connection is refused.
+create table pgqueue.worker_processes (
+  id           bigint      primary key,
+  started_at   timestamptz not null,
+  heartbeat_at timestamptz not null,
+  lost_at      timestamptz,
+  lease        interval    not null check (lease > '0'),
+  epoch        integer     not null default 0,
+  pid          integer     not null,
+  concurrency  integer     not null,
+  running      integer     not null default 0,
+  rescued      boolean     not null default false,
+  listener_pid integer,                      -- the listening backend, ended when the worker is lost: a frozen listener
+  listener_at  timestamptz,                  -- would fill the notification queue; its start guards against a reused pid
+  host         text        not null,
+  queues       text[]      not null,
+  tasks        text[]      not null
+) with (fillfactor = 50);
+
+-- Requests to stop a running job live beside it, so that asking never waits for a row that a handler has locked.
+create table pgqueue.cancel_requests (
+  job_id       bigint      primary key,
+  requested_at timestamptz not null
+);
+
+create table pgqueue.job_progress (
+  job_id     bigint      primary key,
+  token      bigint      not null,
+  updated_at timestamptz not null,
+  fraction   double precision check (fraction between 0 and 1),
+  note       text
+) with (fillfactor = 50);
+
+create table pgqueue.paused_queues (
+  queue     text        primary key,
+  paused_at timestamptz not null
+);
+
+-- functions/10_schema_name.sql
+-- The name of the schema that this installation lives in.
+create function pgqueue.schema_name() returns text
+language sql immutable parallel safe
+return 'pgqueue';
+-- functions/11_wake_key.sql
+-- The advisory lock that the sleepers of a queue share; its hexadecimal form names their channel. The schema is in the
+-- hash, so that two installations in one database do not wake each other. A queue of null stands for the operators'
+-- channel (cancel requests), '' for those who wait for results.
+create function pgqueue.wake_key(queue text) returns bigint
+language sql immutable parallel safe
+return hashtextextended('pgqueue' || chr(31) || coalesce('q' || queue, 'control'), 20261122);
+-- functions/12_wake_channel.sql
+-- The channel on which the sleepers of a queue listen.
+create function pgqueue.wake_channel(queue text) returns text
+language sql immutable parallel safe
+return 'pgq_' || to_hex(pgqueue.wake_key(queue));
+-- functions/13_wake.sql
+-- Wakes the workers that sleep on a queue, at this transaction's commit. A notification takes a lock that all committing
+-- notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and taking the
+-- exclusive one fails then. The lock is given back at once and decides nothing but the wake-up: a wake-up that is missed costs
+-- at most the poll interval. Never waits.
+create function pgqueue.wake(queue text) returns void
+language plpgsql as $$
+declare
+  _key constant bigint := pgqueue.wake_key(queue);
+begin
+  if pg_try_advisory_lock(_key) then
+    perform pg_advisory_unlock(_key);
+  else
+    perform pg_notify(pgqueue.wake_channel(queue), '');
+  end if;
+end $$;
+-- functions/14_make_partitions.sql
+-- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
+-- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
+-- Locks: one advisory lock of this installation, then the parents in the order of the array.
+create function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
+language plpgsql as $$
+declare
+  _schema constant text := pgqueue.schema_name();
+  _parent text;
+  _day date;
+  _name text;
+  _made integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+    for _offset in 0 .. days - 1 loop
+      _day := first_day + _offset;
+      _name := _parent || to_char(_day, '_YYYYMMDD');
+      continue when to_regclass(format('%I.%I', _schema, _name)) is not null;
+      execute format('create table %I.%I (like %I.%I including defaults including constraints)',
+                     _schema, _name, _schema, _parent);
+      if _parent = 'job_args' then
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day, _day + 1);
+      else
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day || ' 00:00:00+00', (_day + 1) || ' 00:00:00+00');
+      end if;
+      _made := _made + 1;
+    end loop;
+  end loop;
+  return _made;
+end $$;
+-- functions/15_ensure_day.sql
+-- Returns the UTC day of `at`, having made its partitions if nobody had: a queue whose keeper was away for weeks goes on.
+create function pgqueue.ensure_day(at timestamptz) returns date
+language plpgsql as $$
+declare
+  _day constant date := (at at time zone 'UTC')::date;
+begin
+  if to_regclass(format('%I.%I', pgqueue.schema_name(), 'job_attempts' || to_char(_day, '_YYYYMMDD'))) is null then
+    perform pgqueue.make_partitions(_day, 2);
+  end if;
+  return _day;
+end $$;
+-- functions/20_new_job_error.sql
+-- The names that a new job may have, and what is wrong with a new job, given as an object with the names of enqueue's arguments: null when nothing is, else an SQLSTATE, a
+-- space, and a message that says what, which value and what to do.
+create function pgqueue.new_job_names() returns text[]
+language sql immutable parallel safe
+return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 'max_attempts', 'timeout', 'expires_at', 'meta',
+             'key_policy', 'key_period', 'delay'];
+
+create function pgqueue.new_job_error(job jsonb) returns text
+language plpgsql stable as $$
+declare
+  _task constant text := job ->> 'task';
+  _args constant jsonb := coalesce(job -> 'args', '{}');
+  _meta constant jsonb := nullif(job -> 'meta', 'null');
+  _queue constant text := job ->> 'queue';
+  _key constant text := job ->> 'key';
+  _limit integer;
+  _bad text;
+begin
+  if jsonb_typeof(job) <> 'object' then
+    return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
+  elsif job ->> 'group_key' is not null then
+    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', _task);
+  end if;
+  _bad := case
+    when job - pgqueue.new_job_names() <> '{}' then
+      format('unknown name %s; the names are %s', (select string_agg(k, ', ') from jsonb_object_keys(job - pgqueue.new_job_names()) k), array_to_string(pgqueue.new_job_names(), ', '))
+    when coalesce(_task, '') = '' then 'task: must not be empty'
+    when octet_length(_task) > 500 then format('task: at most 500 bytes, got %s', octet_length(_task))
+    when _queue = '' then 'queue: must not be empty; leave it out for "default"'
+    when octet_length(_queue) > 200 then format('queue: at most 200 bytes, got %s', octet_length(_queue))
+    when (job ->> 'priority')::integer not between -100 and 100 then
+      format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
+    when _key = '' then 'key: must not be empty; leave it out for a job without a key'
+    when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
+      format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
+    when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
+    when (job ->> 'key_period')::interval <= interval '0' then format('key_period: must be positive, got %s', job ->> 'key_period')
+    when (job ->> 'max_attempts')::integer not between 1 and 32767 then
+      format('max_attempts: must be from 1 to 32767, got %s', job ->> 'max_attempts')
+    when (job ->> 'timeout')::interval <= interval '0' then format('timeout: must be positive, got %s', job ->> 'timeout')
+    when job ->> 'run_at' is not null and job ->> 'delay' is not null then 'give run_at or delay, not both'
+    when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
+    when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    end;
+  -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
+  if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then
+    select s.max_args_bytes into _limit from pgqueue.settings s;
+    if octet_length(_args::text) > _limit or octet_length(_meta::text) > _limit then
+      _bad := format('arguments and meta may have %s bytes each, got %s and %s; store the data elsewhere and pass a reference, or raise max_args_bytes in the settings table',
+                     _limit, octet_length(_args::text), coalesce(octet_length(_meta::text), 0));
+    end if;
+  end if;
+  return format('PQ004 cannot enqueue task %L: ', _task) || _bad;
+end $$;
+-- functions/21_check_new_jobs.sql
+-- Checks an array of new jobs, as enqueue_many takes it. Looks for the first bad one in one pass and lets check_new_job, or
+-- the words here, say what is wrong with it. Raises PQ004 or PQ006, with the place in the array (from 0).
+create function pgqueue.check_new_jobs(jobs jsonb) returns void
+language plpgsql stable as $$
+declare
+  _place bigint;
+  _job jsonb;
+  _message text;
+begin
+  select g.place - 1, g.job into _place, _job
+  from jsonb_array_elements(jobs) with ordinality as g (job, place)
+  where jsonb_typeof(g.job) <> 'object' or g.job - pgqueue.new_job_names() <> '{}' or not (
+    coalesce(octet_length(g.job ->> 'task'), 0) between 1 and 500
+    and coalesce(octet_length(g.job ->> 'queue'), 1) between 1 and 200
+    and coalesce((g.job ->> 'priority')::integer, 0) between -100 and 100
+    and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
+    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
+    and pg_column_size(g.job -> 'args') <= 65536)
+  and pgqueue.new_job_error(g.job) is not null
+  limit 1;
+  if not found then
+    return;
+  end if;
+  _message := pgqueue.new_job_error(_job);
+  raise exception using errcode = split_part(_message, ' ', 1),
+    message = format('jobs[%s]: %s', _place, substr(_message, strpos(_message, ' ') + 1));
+end $$;
+-- functions/22_hold_key.sql
+-- Takes the idempotency key (queue, key) for a new job, or says who has it: returns null when `job_id` now holds it, else the
+-- id of the job that does. One unfinished job per key is kept by the primary key of job_keys (invariant I2).
+-- Two statements in a loop, never one: a single upsert can find neither a free key nor a visible winner, and the
+-- winner can settle in between. Each turn reads under a fresh snapshot (READ COMMITTED; stricter levels get 40001).
+-- Locks: the key's row. Waits for a transaction that is inserting or deleting this very key.
+create function pgqueue.hold_key(job_id bigint, queue text, key text, until timestamptz) returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _holder bigint;
+  _until timestamptz;
+begin
+  loop
+    insert into pgqueue.job_keys (job_id, queue, key, until)
+    values (hold_key.job_id, hold_key.queue, hold_key.key, hold_key.until)
+    on conflict do nothing;
+    if found then
+      return null;
+    end if;
+    select k.job_id, k.until into _holder, _until
+    from pgqueue.job_keys k where k.queue = hold_key.queue and k.key = hold_key.key;
+    continue when not found;
+    if _until is null or _until > clock_timestamp()
+       or exists (select from pgqueue.queued_jobs j where j.id = _holder) then
+      return _holder;
+    end if;
+    delete from pgqueue.job_keys k  -- the period is over and its job is finished
+    where k.queue = hold_key.queue and k.key = hold_key.key and k.job_id = _holder;
+  end loop;
+end $$;
+-- functions/23_replace_job.sql
+-- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
+-- started with. Its id, creation time and attempts stay. New arguments are a new row: job_args is append-only, but a job's row
+-- of today may be there already, so a change on the same day is an update.
+-- Locks: the job's row, for which it may wait while a claim or another replacement of it commits.
+create function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
+  max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns boolean
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  if not found then
+    return false;
+  end if;
+  update pgqueue.queued_jobs j
+  set task = replace_job.task, priority = replace_job.priority, run_at = replace_job.run_at,
+      max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
+      args_day = replace_job.day
+  where j.id = replace_job.id and j.worker_id is null;
+  insert into pgqueue.job_args as a (id, day, args, meta)
+  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta)
+  on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
+  return true;
+end $$;
+-- functions/24_meet_holder.sql
+-- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
+-- policy and it has not started. Raises PQ002 under the policy `raise`. Locks: as replace_job.
+create function pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamptz,
+  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns bigint
+language plpgsql as $$
+begin
+  if key_policy = 'raise' then
+    raise exception using errcode = 'PQ002',
+      message = format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
+      hint = holder::text;
+  elsif key_policy = 'replace' then
+    if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day)
+       and run_at < clock_timestamp() + interval '10 s' then
+      perform pgqueue.wake(queue);
+    end if;
+  end if;
+  return holder;
+end $$;
+-- functions/25_enqueue.sql
+-- Enqueues one job in the caller's transaction and returns its id: the job exists exactly when that transaction commits (I1).
+-- With a key that another job holds nothing is added, and that job's id is returned; key_policy says what else happens:
+-- skip nothing, replace gives a job that has not started these contents, raise is an error.
+--   priority    -100 to 100, lower runs first            run_at, delay  when it is due, by the database's clock (not both)
+--   key_period  how long the key holds at least, from now; without it the key holds until the job is finished
+--   max_attempts, timeout  null: the task's own policy, known to the worker
+--   expires_at  from then on it is cancelled instead of run    group_key  reserved for message groups
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument, PQ006 not in this version. Locks: the key's row.
+create function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
+  run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
+  timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
+  key_period interval default null, delay interval default null) returns bigint
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _queue constant text := coalesce(queue, 'default');
+  _due constant timestamptz := coalesce(run_at, _now + delay, _now);
+  _day constant date := pgqueue.ensure_day(_now);
+  _id bigint;
+  _holder bigint;
+  _error text;
+begin
+  if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
+     or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
+     or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
+     or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
+    _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
+      'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
+      'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
+      'key_period', key_period, 'delay', delay)));
+    if _error is not null then
+      raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
+    end if;
+  end if;
+  _id := nextval('pgqueue.job_ids');
+  if key is not null then
+    _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
+    if _holder is not null then
+      return pgqueue.meet_holder(_holder, task, coalesce(args, '{}'), _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+    end if;
+  end if;
+  insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta);
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
+  if _due < _now + interval '10 s' then
+    perform pgqueue.wake(_queue);
+  end if;
+  return _id;
+end $$;
+-- functions/26_many_keys.sql
+-- Takes the keys of an array of new jobs whose ids are drawn, and returns the ids: of a job whose key another has, that job's
+-- id, negated. Locks: keys in the order of (queue, key), whatever the order of the array.
+create function pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamptz) returns bigint[]
+language plpgsql as $$
+declare
+  _ids bigint[] := ids;
+  _new record;
+  _holder bigint;
+begin
+  for _new in
+    select g.place, coalesce(g.job ->> 'queue', 'default') as queue, g.job ->> 'key' as key, at + (g.job ->> 'key_period')::interval as until
+    from jsonb_array_elements(jobs) with ordinality as g (job, place)
+    where g.job ->> 'key' is not null
+    order by coalesce(g.job ->> 'queue', 'default') collate "C", (g.job ->> 'key') collate "C", g.place
+  loop
+    _holder := pgqueue.hold_key(_ids[_new.place], _new.queue, _new.key, _new.until);
+    if _holder is not null then
+      _ids[_new.place] := -_holder;
+    end if;
+  end loop;
+  return _ids;
+end $$;
+
+-- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids.
+create function pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamptz, day date) returns setof bigint
+language plpgsql as $$
+declare
+  _job jsonb;
+begin
+  for _place in 1 .. cardinality(ids) loop
+    if ids[_place] > 0 then
+      return next ids[_place];
+    else
+      _job := jobs -> (_place - 1);
+      return next pgqueue.meet_holder(
+        -ids[_place], _job ->> 'task', coalesce(_job -> 'args', '{}'), coalesce(_job ->> 'queue', 'default'),
+        (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
+        _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day);
+    end if;
+  end loop;
+end $$;
+-- functions/27_enqueue_many.sql
+-- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
+-- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
+-- Raises PQ002, PQ004, PQ006 as enqueue does, with the place in the array (from 0); then nothing of it is added.
+-- Locks: keys in the order of (queue, key), so that producers of overlapping arrays cannot deadlock.
+create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
+language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := pgqueue.ensure_day(_now);
+  _ids bigint[];
+  _queues text[];
+  _queue text;
+  _keyed boolean;
+  _bad record;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004',
+      message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  perform pgqueue.check_new_jobs(jobs);
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false)
+  into _ids, _keyed from jsonb_array_elements(jobs) job;
+  if _keyed then
+    _ids := pgqueue.hold_keys(jobs, _ids, _now);
+  end if;
+
+  with given as materialized (
+    select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key
+    from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, place)
+    where _ids[place] > 0
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta) select g.id, _day, g.args, g.meta from given g
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
+
+  if _keyed then
+    return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
+  else
+    return query select unnest(_ids);
+  end if;
+  foreach _queue in array coalesce(_queues, '{}') loop
+    perform pgqueue.wake(_queue);
+  end loop;
+end $$;
+-- functions/29_attempt_evidence.sql
+-- An attempt as the evidence of a dead letter holds it.
+create function pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz,
+  outcome text, error jsonb) returns jsonb
+language sql stable
+return jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at,
+                          'outcome', outcome, 'error', error);
+-- functions/30_settle.sql
+-- Records what attempts came to, each fenced by its lease token, and returns the ids of those whose token no longer held: nothing
+-- was changed for them (I4). Everything that an outcome changes, changes here and in this transaction (I6).
+-- Plans are pinned (no sequential scan, ids as an array): with statistics of an empty table generic plans went astray.
+-- `outcomes` is an array of objects:
+--   id, token   the job and the lease of the attempt
+--   outcome     succeeded | failed | dead | cancelled | expired | snoozed | released | lost
+--   delay       seconds until the job is due again (failed, snoozed; lost when given)
+--   result      of a success
+--   error       {type, message, traceback}: of all the others
+--   alone       for lost: true when it is certain that this very job ended its process
+-- failed, snoozed, released and lost become cancelled when the job was asked to stop; lost becomes dead when the job has lost
+-- max_losses workers while it ran alone. Death right after this statement: it has committed, or the rescue finds the job still running.
+-- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests).
+create function pgqueue.settle(outcomes jsonb, at timestamptz) returns setof bigint
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+  return query
+  with given as materialized (
+    select g.id, g.token, g.outcome, g.delay, g.result, g.error, coalesce(g.alone, false) as alone
+    from jsonb_to_recordset(outcomes) as g (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean)
+  ), held as materialized (
+    select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
+           j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
+           case
+             when g.outcome in ('failed', 'snoozed', 'released', 'lost')
+                  and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
+             when g.outcome = 'lost' and (j.alone or g.alone) and j.losses + 1 >= (select s.max_losses from pgqueue.settings s) then 'dead'
+             else g.outcome
+           end as outcome
+    from pgqueue.queued_jobs j join given g on g.id = j.id and g.token = j.token
+    where j.id = any (array(select x.id from given x))
+    order by j.id
+    for update of j
+  ), again as (
+    update pgqueue.queued_jobs j
+    set worker_id = null, token = null, started_at = null, alone = false,
+        run_at = case when h.delay is null then j.run_at else at + make_interval(secs => h.delay) end,
+        failures = j.failures + (h.outcome = 'failed')::integer,
+        losses = j.losses + h.lost_alone::integer,
+        suspect = j.suspect or h.outcome = 'lost'
+    from held h
+    where j.id = any (array(select x.id from held x where x.outcome in ('failed', 'snoozed', 'released', 'lost'))) and h.id = j.id
+    returning j.id
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select h.id, at, h.started_at, at, h.worker_id, h.attempt, h.outcome, h.error
+    from held h join again a on a.id = h.id
+  ), gone as (
+    delete from pgqueue.queued_jobs j
+    where j.id = any (array(select x.id from held x where x.outcome in ('succeeded', 'cancelled', 'expired', 'dead')))
+    returning j.id
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                       max_attempts, succeeded, suspect, queue, task, key, timeout, result, error)
+    select h.id, at, h.run_at, h.created_at, case when h.outcome <> 'expired' then h.started_at end,
+           case when h.outcome <> 'expired' then h.worker_id end, h.args_day, h.attempt, h.priority, h.failures, h.losses, h.max_attempts,
+           h.outcome = 'succeeded', h.suspect, h.queue, h.task, h.key, h.timeout, h.result,
+           case
+             when h.outcome = 'expired' then '{"type": "Cancelled", "message": "expired"}'
+             when h.outcome = 'cancelled' then coalesce(h.error, '{"type": "Cancelled", "message": "cancelled on request"}')
+           end
+    from held h join gone g on g.id = h.id
+    where h.outcome <> 'dead'
+  ), evidence as (
+    delete from pgqueue.job_attempts a using held h
+    where a.job_id = h.id and h.outcome = 'dead'
+    returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
+  ), died as (
+    insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                   max_attempts, suspect, queue, task, key, timeout, error, attempts)
+    select h.id, at, h.run_at, h.created_at, h.started_at, h.worker_id, h.args_day, h.attempt, h.priority,
+           h.failures + (not h.lost_alone)::integer, h.losses + h.lost_alone::integer, h.max_attempts, h.suspect or h.lost_alone,
+           h.queue, h.task, h.key, h.timeout,
+           coalesce(h.error, '{"type": "Dead", "message": "no error was given"}'),
+           coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
+                     from (select x.attempt_row, x.attempt from evidence x where x.job_id = h.id order by x.attempt desc limit 99) e), '[]')
+           || pgqueue.attempt_evidence(h.attempt, h.worker_id, h.started_at, at, 'dead', h.error)
+    from held h join gone g on g.id = h.id
+    where h.outcome = 'dead'
+  ), freed as (
+    delete from pgqueue.job_keys k using held h
+    where h.key is not null and k.queue = h.queue and k.key = h.key and k.job_id = h.id
+      and (h.outcome = 'dead' or h.outcome in ('succeeded', 'cancelled', 'expired') and (k.until is null or k.until <= at))
+  ), reported as (
+    delete from pgqueue.job_progress p using held h where p.job_id = h.id and h.outcome in ('cancelled', 'expired', 'dead', 'succeeded')
+  ), asked as (
+    delete from pgqueue.cancel_requests c using gone g where c.job_id = g.id
+  )
+  select g.id from given g where not exists (select from held h where h.id = g.id);
+end $$;
+-- functions/31_settle_succeeded.sql
+-- The short way for the ordinary case, successes without a result: what settle does for them, at a fraction of the cost.
+-- `ids` ascend, `tokens` go with them. Returns the ids whose token no longer held. Locks: the jobs in id order, their keys.
+create function pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamptz) returns setof bigint
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _gone bigint[];
+begin
+  with gone as (
+    delete from pgqueue.queued_jobs j using unnest(ids, tokens) as g (id, token)
+    where j.id = g.id and j.token = g.token
+    returning j.id, j.run_at, j.created_at, j.started_at, j.worker_id, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts,
+              j.suspect, j.queue, j.task, j.key, j.timeout
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                       max_attempts, succeeded, suspect, queue, task, key, timeout)
+    select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses,
+           g.max_attempts, true, g.suspect, g.queue, g.task, g.key, g.timeout
+    from gone g
+  ), freed as (
+    delete from pgqueue.job_keys k using gone g
+    where g.key is not null and k.queue = g.queue and k.key = g.key and k.job_id = g.id and (k.until is null or k.until <= at)
+  )
+  select array_agg(g.id) into _gone from gone g;
+  if cardinality(ids) is distinct from cardinality(_gone) then
+    return query select i from unnest(ids) i where i <> all (coalesce(_gone, '{}'));
+  end if;
+end $$;
+-- functions/32_claim.sql
+-- Leases up to `max_jobs` due jobs of one queue to a worker: attempt + 1, the worker's id and a fresh token on each. Strictly by priority,
+-- then run_at, then id. Only registered tasks, nothing of a paused queue, no job that has to run alone. Never waits (SKIP LOCKED).
+-- Marks: for each priority (ascending) where to begin, the (run_at, id) claimed last, so that a claim does not walk over the dead
+-- index entries of finished jobs when an old snapshot pins them; a mark is never later than 250 ms ago, for commits that come out
+-- of order. What becomes visible behind a mark is found by a pass from '-infinity'.
+-- The update is HOT; (run_at, id) of the jobs is returned exactly. Plans are pinned: `ctid = any(array(...))` kept one
+-- plan on empty, stale and full tables. Args are read through the primary key of the day's partition.
+create function pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[],
+  marks_at timestamptz[], marks_id bigint[], at timestamptz)
+returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
+               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_material = off set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with claimed as (
+    update pgqueue.queued_jobs j
+    set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
+    where j.ctid = any (array(
+      select k.tid
+      from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
+      lateral (
+        select q.ctid as tid
+        from pgqueue.queued_jobs q
+        where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+          and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
+          and q.run_at <= at and q.task = any (tasks)
+        order by q.run_at, q.id
+        limit max_jobs
+        for update skip locked) k
+      limit max_jobs))
+    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+  )
+  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+         c.expires_at <= at, c.key
+  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+  order by c.priority, c.run_at, c.id;
+end $$;
+-- functions/33_step.sql
+-- What a busy worker sends: settle the last batch, then claim the next, in one round trip and one transaction, as separate
+-- statements, so that the claim sees what the settle freed. Returns rows of these kinds:
+--   clock   one, first: run_at is the database's time of this step, id 1 when suspects wait (jobs that have to run alone)
+--   next    at most one, when fewer than max_jobs were found: run_at is when the queue's next job of these priorities falls due
+--   stale   a settled job whose token no longer held
+--   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
+--   job     a claimed job
+-- The claim locks the worker's row for key share until it commits; the rescue, which locks it for update, cannot pass a claim by.
+-- Locks: jobs to settle in id order (waits only for a handler's own transaction), the worker's row, then jobs it can have at once.
+create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[],
+  marks_at timestamptz[], marks_id bigint[], done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
+returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
+               timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _found bigint;
+begin
+  if done_ids <> '{}' or outcomes is not null then
+    perform pgqueue.ensure_day(_at);
+  end if;
+  if done_ids <> '{}' then
+    return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                 from pgqueue.settle_succeeded(done_ids, done_tokens, _at) s (id);
+  end if;
+  if outcomes is not null then
+    return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                 from pgqueue.settle(outcomes, _at) s (id);
+  end if;
+  kind := 'clock'; run_at := _at; id := 0;
+  if max_jobs <= 0 then
+    return next;
+    return;
+  end if;
+  perform from pgqueue.worker_processes w
+  where w.id = step.worker_id and w.epoch = step.epoch and w.lost_at is null
+  for key share;
+  if not found then
+    return next;
+    kind := 'lost';
+    return next;
+    return;
+  end if;
+  id := exists (select from pgqueue.queued_jobs q where q.queue = step.queue and q.suspect and q.worker_id is null and q.run_at <= _at)::integer;
+  return next;
+  if exists (select from pgqueue.paused_queues p where p.queue = step.queue) then
+    return;
+  end if;
+  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, _at) c;
+  get diagnostics _found = row_count;
+  if _found < max_jobs then
+    select min(n.run_at) into run_at
+    from unnest(priorities) as m (priority),
+    lateral (select q.run_at from pgqueue.queued_jobs q
+             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at
+             order by q.run_at limit 1) n;
+    if run_at is not null then
+      kind := 'next'; id := null;
+      return next;
+    end if;
+  end if;
+end $$;
+-- functions/34_claim_alone.sql
+-- Leases one due job that has to run alone, because it was there when a worker died, to a worker that runs nothing else now.
+-- The row says so (alone), so that a loss can be counted against this job and no other (I11). Returns rows as claim does, at most one.
+-- Locks: the worker's row for key share, then one job that it can have at once.
+create function pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[])
+returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
+               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+begin
+  perform from pgqueue.worker_processes w
+  where w.id = claim_alone.worker_id and w.epoch = claim_alone.epoch and w.lost_at is null
+  for key share;
+  if not found or exists (select from pgqueue.paused_queues p where p.queue = claim_alone.queue) then
+    return;
+  end if;
+  return query
+  with claimed as (
+    update pgqueue.queued_jobs j
+    set worker_id = claim_alone.worker_id, token = claim_alone.token, attempt = j.attempt + 1, started_at = _at, alone = true
+    where j.ctid = any (array(
+      select q.ctid from pgqueue.queued_jobs q
+      where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
+      order by q.priority, q.run_at, q.id
+      limit 1
+      for update skip locked))
+    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+  )
+  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+         c.expires_at <= _at, c.key
+  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
+end $$;
+-- functions/35_priorities.sql
+-- The priorities that a queue's unfinished jobs have now, ascending: one index probe each. Asked for by full passes.
+create function pgqueue.priorities(queue text) returns smallint[]
+language sql stable set enable_seqscan = off set enable_bitmapscan = off as $$
+  with recursive seen as (
+    select (select min(q.priority) from pgqueue.queued_jobs q where q.queue = priorities.queue and not q.suspect) as priority
+    union all
+    select (select min(q.priority) from pgqueue.queued_jobs q
+            where q.queue = priorities.queue and not q.suspect and q.priority > s.priority)
+    from seen s where s.priority is not null
+  )
+  select coalesce(array_agg(s.priority order by s.priority), '{}') from seen s where s.priority is not null
+$$;
+-- functions/36_register_worker.sql
+-- Enters a worker process, with an id drawn at random by the caller. False: the id is taken, draw another.
+create function pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval)
+returns boolean
+language plpgsql as $$
+begin
+  insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks)
+  values (register_worker.id, clock_timestamp(), clock_timestamp(), register_worker.lease, register_worker.pid, register_worker.concurrency,
+          register_worker.host, register_worker.queues, register_worker.tasks)
+  on conflict do nothing;
+  return found;
+end $$;
+-- functions/37_beat.sql
+-- A heartbeat: extends the lease of all jobs of a worker. Null: the worker was declared lost and must stop its handlers at once;
+-- else the ids of its jobs that somebody asked to cancel. Locks: the worker's row, after a claim of it that is under way.
+create function pgqueue.beat(worker_id bigint, running integer, listener_pid integer default null) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  update pgqueue.worker_processes w
+  set heartbeat_at = clock_timestamp(), running = beat.running, listener_pid = beat.listener_pid,
+      listener_at = case when beat.listener_pid is null then null when w.listener_pid is distinct from beat.listener_pid
+                         then (select a.backend_start from pg_catalog.pg_stat_activity a where a.pid = beat.listener_pid)
+                         else w.listener_at end
+  where w.id = beat.worker_id and w.lost_at is null;
+  if not found then
+    return null;
+  end if;
+  return coalesce((select array_agg(c.job_id) from pgqueue.cancel_requests c
+                   join pgqueue.queued_jobs j on j.id = c.job_id where j.worker_id = beat.worker_id), '{}');
+end $$;
+-- functions/37_end_listener.sql
+-- Ends the listening backend of a lost worker: a frozen one would fill the notification queue until every NOTIFY fails. The
+-- start time guards against a reused pid. That the role may not signal the backend is no error: the queue only grows slower to fill.
+create function pgqueue.end_listener(pid integer, started_at timestamptz) returns void
+language plpgsql as $$
+begin
+  perform pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+  where a.pid = end_listener.pid and a.backend_start = end_listener.started_at and a.pid <> pg_backend_pid();
+exception when insufficient_privilege then
+  raise log 'pgqueue: not allowed to end the listening backend % of a lost worker', end_listener.pid;
+end $$;
+-- functions/38_recover.sql
+-- After a broken connection: makes sure that nothing sent through the old one can claim any more, by ending its epoch, and returns
+-- the jobs that the claim with this token had leased, if it came through: their rows are the answer that was lost.
+-- False as `held` and no job: the worker was declared lost meanwhile. Scans the unfinished jobs; once per lost connection.
+-- Locks: the worker's row for update (waits for a claim under way), nothing else.
+create function pgqueue.recover(worker_id bigint, token bigint)
+returns table (held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint,
+               max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, queue text)
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.worker_processes w where w.id = recover.worker_id and w.lost_at is null for update;
+  held := found;
+  if held then
+    update pgqueue.worker_processes w set epoch = w.epoch + 1 where w.id = recover.worker_id returning w.epoch into epoch;
+  end if;
+  return next;
+  if held and recover.token is not null then
+    return query
+    select true, recover.epoch, j.id, j.task, a.args::text, a.meta::text, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at,
+           j.created_at, j.expires_at <= clock_timestamp(), j.key, j.queue
+    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.worker_id = recover.worker_id and j.token = recover.token;
+  end if;
+end $$;
+-- functions/39_rescue.sql
+-- Declares workers lost whose heartbeat is older than their lease, ends their listening backends, and hands their jobs on: lost is not
+-- failed. Returns a row per lost worker with the number of its jobs that moved. Each worker's jobs are looked for once, unless some
+-- were locked by a handler's own transaction: those are left for the next time. One bad row does not stop the others.
+-- Locks: lost workers for update, passing by those that are claiming right now; then, under a fresh snapshot, which a claim
+-- cannot slip behind, their jobs in id order, passing by those that are locked.
+create function pgqueue.rescue() returns table (worker_id bigint, host text, pid integer, jobs bigint)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _worker record;
+  _outcomes jsonb;
+  _one jsonb;
+begin
+  for _worker in
+    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
+    from pgqueue.worker_processes w
+    where not w.rescued and (w.lost_at is not null or w.heartbeat_at + w.lease < clock_timestamp())
+    order by w.id
+    limit 100
+    for update skip locked
+  loop
+    update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
+    perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
+    select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
+             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating', _worker.id, _worker.host, _worker.pid))))
+    into _outcomes
+    from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    begin
+      perform pgqueue.ensure_day(clock_timestamp());
+      perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
+    exception when others then
+      raise warning 'rescue of worker %: % (%); going on job by job', _worker.id, sqlerrm, sqlstate;
+      for _one in select o from jsonb_array_elements(_outcomes) o loop
+        begin
+          perform pgqueue.settle(jsonb_build_array(_one), clock_timestamp());
+        exception when others then
+          raise warning 'rescue of job %: % (%)', _one ->> 'id', sqlerrm, sqlstate;
+        end;
+      end loop;
+    end;
+    update pgqueue.worker_processes w set rescued = not exists (select from pgqueue.queued_jobs q where q.worker_id = _worker.id) where w.id = _worker.id;
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
+    worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
+    return next;
+  end loop;
+end $$;
+-- functions/40_leave.sql
+-- A worker that stops: hands back what it still holds without burning an attempt, wakes others for it, and takes its row away.
+-- Returns the number of jobs handed back. Locks: the worker's row for update, its jobs in id order, passing by locked ones.
+create function pgqueue.leave(worker_id bigint) returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _outcomes jsonb;
+begin
+  perform from pgqueue.worker_processes w where w.id = leave.worker_id for update;
+  if not found then
+    return 0;
+  end if;
+  select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'released'))
+  into _outcomes
+  from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = leave.worker_id order by q.id for update skip locked) j;
+  if _outcomes is not null then
+    perform pgqueue.ensure_day(clock_timestamp());
+    perform pgqueue.settle(_outcomes, clock_timestamp());
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = leave.worker_id) q;
+  end if;
+  if exists (select from pgqueue.queued_jobs q where q.worker_id = leave.worker_id) then
+    update pgqueue.worker_processes w set lost_at = clock_timestamp() where w.id = leave.worker_id;  -- a handler's transaction holds one: rescue will see
+  else
+    delete from pgqueue.worker_processes w where w.id = leave.worker_id;
+  end if;
+  return coalesce(jsonb_array_length(_outcomes), 0);
+end $$;
+-- functions/48_cancel_waiting.sql
+-- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row.
+create function pgqueue.cancel_waiting(id bigint, at timestamptz) returns text
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _state text;
+begin
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.queued_jobs j where j.id = cancel_waiting.id and j.worker_id is null
+    returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
+              j.key, j.timeout
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
+                                       suspect, queue, task, key, timeout, error)
+    select g.id, at, g.run_at, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
+           g.task, g.key, g.timeout, '{"type": "Cancelled", "message": "cancelled on request"}'
+    from gone g
+  ), freed as (
+    delete from pgqueue.job_keys k using gone g
+    where k.queue = g.queue and k.key = g.key and k.job_id = g.id and (k.until is null or k.until <= at)
+  ), reported as (
+    delete from pgqueue.job_progress p using gone g where p.job_id = g.id
+  )
+  select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  return _state;
+end $$;
+-- functions/49_final_state.sql
+-- The state of a job that is not among the unfinished ones. Raises PQ001 when there is no such job.
+create function pgqueue.final_state(id bigint) returns text
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _state text;
+begin
+  select 'dead' into _state from pgqueue.dead_jobs d where d.id = final_state.id;
+  if not found then
+    select case when f.succeeded then 'succeeded' else 'cancelled' end into _state from pgqueue.finished_jobs f where f.id = final_state.id limit 1;
+  end if;
+  if not found then
+    raise exception using errcode = 'PQ001',
+      message = format('there is no job %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
+  end if;
+  return _state;
+end $$;
+-- functions/50_cancel.sql
+-- Cancels a job and returns the state that it found. A waiting job is cancelled at once; a running one is told to stop, and ends
+-- as cancelled unless it succeeds first; a finished or dead one stays as it is. Raises PQ001 unknown job.
+-- Locks: the job's row if it can have it at once. If not (a claim, a settle, or a handler's own transaction has it), it leaves
+-- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps.
+create function pgqueue.cancel(id bigint) returns text
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _state text;
+begin
+  perform from pgqueue.queued_jobs j where j.id = cancel.id and j.worker_id is null for update skip locked;
+  if found then
+    return pgqueue.cancel_waiting(cancel.id, _at);
+  end if;
+  select case when j.worker_id is not null then 'running' when j.run_at > _at then 'scheduled' else 'ready' end into _state
+  from pgqueue.queued_jobs j where j.id = cancel.id;
+  if found then
+    insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    perform pg_notify(pgqueue.wake_channel(null), '');
+    return _state;
+  end if;
+  return pgqueue.final_state(cancel.id);
+end $$;
+-- functions/51_sweep_cancel_requests.sql
+-- Carries out cancel requests whose job is not running any more, and drops those of jobs that are finished. Called by the keeper.
+-- Returns how many requests it ended. Locks: the requests and their waiting jobs in id order, passing by locked ones.
+create function pgqueue.sweep_cancel_requests() returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _request record;
+  _ended bigint := 0;
+begin
+  for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
+    perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
+    if found then
+      perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
+    end if;
+    if not exists (select from pgqueue.queued_jobs j where j.id = _request.job_id) then
+      delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
+      _ended := _ended + 1;
+    end if;
+  end loop;
+  delete from pgqueue.job_progress p where not exists (select from pgqueue.queued_jobs j where j.id = p.job_id);
+  return _ended;
+end $$;
+-- functions/52_requeue_dead.sql
+-- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
+-- zero, with their ids and the evidence of their attempts. Locks nothing more.
+create function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.dead_jobs d where d.id = any (ids)
+    returning d.id, d.created_at, d.args_day, d.attempt, d.priority, d.suspect, d.max_attempts, d.timeout, d.queue, d.task, d.key, d.attempts
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, e.started_at, e.finished_at, e.worker_id, e.attempt, e.outcome, e.error
+    from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
+                                                      outcome text, error jsonb)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  from gone g;
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
+end $$;
+-- functions/53_requeue_cancelled.sql
+-- Puts a cancelled job, whose key the caller holds, back into the queue, due now. Returns false when it is gone meanwhile.
+-- Locks: the job's history row.
+create function pgqueue.requeue_cancelled(id bigint, at timestamptz) returns boolean
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _queue text;
+begin
+  with gone as (
+    delete from pgqueue.finished_jobs f where f.id = requeue_cancelled.id and not f.succeeded
+    returning f.id, f.finished_at, f.started_at, f.worker_id, f.created_at, f.args_day, f.attempt, f.priority, f.suspect, f.max_attempts, f.timeout,
+              f.queue, f.task, f.key, f.error
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  from gone g
+  returning queue into _queue;
+  if not found then
+    return false;
+  end if;
+  delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
+  perform pgqueue.wake(_queue);
+  return true;
+end $$;
+-- functions/54_retry.sql
+-- Makes a dead, cancelled or scheduled job ready now, with both counts at zero; its id stays and its attempt numbers go on.
+-- Returns the id. A ready job is left as it is. Raises PQ001 unknown job; PQ002 when another job holds its key, with the holder;
+-- PQ003 when it is running or has succeeded. Locks: the job's row, then its key's row.
+create function pgqueue.retry(id bigint) returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _job record;
+  _holder bigint;
+begin
+  select j.worker_id, j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+  if found then
+    update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
+    delete from pgqueue.cancel_requests c where c.job_id = retry.id;
+    perform pgqueue.wake(_job.queue);
+    return id;
+  elsif exists (select from pgqueue.queued_jobs j where j.id = retry.id) then
+    raise exception using errcode = 'PQ003', message = format('job %s is running: cancel it first, or wait until it ends', id);
+  end if;
+  select 'dead' as state, d.queue, d.key into _job from pgqueue.dead_jobs d where d.id = retry.id for update;
+  if not found then
+    select 'cancelled' as state, f.queue, f.key into _job
+    from pgqueue.finished_jobs f where f.id = retry.id and not f.succeeded for update;
+  end if;
+  if not found then
+    raise exception using errcode = 'PQ003', message = format('job %s is %s: only dead, cancelled and scheduled jobs can be retried', id, pgqueue.final_state(id));
+  end if;
+  if _job.key is not null then
+    _holder := pgqueue.hold_key(retry.id, _job.queue, _job.key, null);
+    if _holder <> id then
+      raise exception using errcode = 'PQ002', hint = _holder::text,
+        message = format('cannot retry job %s: its key %L of queue %L is held by job %s', id, _job.key, _job.queue, _holder);
+    end if;
+  end if;
+  if _job.state = 'dead' then
+    perform pgqueue.requeue_dead(array[retry.id], _at);
+  else
+    perform pgqueue.requeue_cancelled(retry.id, _at);
+  end if;
+  return id;
+end $$;
+-- functions/55_redrive.sql
+-- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
+-- another job holds stays dead and is reported by a warning of its own; the others move.
+-- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
+create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _job record;
+  _holder bigint;
+begin
+  select coalesce(array_agg(c.id), '{}') into _ids
+  from (select d.id from pgqueue.dead_jobs d
+        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+        order by d.id
+        limit redrive."limit"
+        for update of d skip locked) c;
+  for _job in
+    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
+    order by d.queue collate "C", d.key collate "C", d.id
+  loop
+    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
+    if _holder is not null then
+      _ids := array_remove(_ids, _job.id);
+    end if;
+  end loop;
+  perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  for _job in
+    select d.id, d.queue, d.key, k.job_id as holder
+    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
+    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+    order by d.id
+    limit 1000
+  loop
+    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
+  end loop;
+  return cardinality(_ids);
+end $$;
+-- functions/56_pause_resume.sql
+-- Stops claims from a queue; running jobs go on. Returns whether it was not paused before. Locks: the queue's row.
+create function pgqueue.pause(queue text) returns boolean
+language plpgsql as $$
+begin
+  if coalesce(pause.queue, '') = '' then
+    raise exception using errcode = 'PQ004', message = 'pause: the queue must have a name';
+  end if;
+  insert into pgqueue.paused_queues (queue, paused_at) values (pause.queue, clock_timestamp()) on conflict do nothing;
+  return found;
+end $$;
+
+-- Lets claims from a queue go on, and wakes its workers. Returns whether it was paused. Locks: the queue's row.
+create function pgqueue.resume(queue text) returns boolean
+language plpgsql as $$
+begin
+  delete from pgqueue.paused_queues p where p.queue = resume.queue;
+  if found then
+    perform pgqueue.wake(resume.queue);
+    return true;
+  end if;
+  return false;
+end $$;
+-- functions/57_backlog.sql
+-- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later do not count.
+create function pgqueue.backlog(queue text default null) returns bigint
+language sql stable
+return (
+  select count(*) from pgqueue.queued_jobs j
+  where (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= clock_timestamp())
+);
+-- functions/60_guard.sql
+-- Locks an attempt's lease until the transaction ends, or raises PQ005 when it is gone: then what the transaction did must not
+-- commit (I4). While it is locked nobody can hand the job on. Locks: the job's row.
+create function pgqueue.guard(id bigint, token bigint) returns void
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = guard.id and j.token = guard.token for update;
+  if not found then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: roll back', id);
+  end if;
+end $$;
+-- functions/61_complete.sql
+-- Settles an attempt as succeeded inside the handler's own transaction: its effects and the job's end commit together, or not at all.
+-- Raises PQ005 when the lease is gone. Locks: the job's row and what settle locks.
+create function pgqueue.complete(id bigint, token bigint, result jsonb default null) returns void
+language plpgsql as $$
+declare
+  _at constant timestamptz := clock_timestamp();
+begin
+  perform pgqueue.guard(id, token);
+  perform pgqueue.ensure_day(_at);
+  perform pgqueue.settle(jsonb_build_array(jsonb_build_object('id', id, 'token', token, 'outcome', 'succeeded', 'result', result)), _at);
+  perform pgqueue.wake('');
+end $$;
+-- functions/62_lease_state.sql
+-- Whether an attempt that said `complete` still has its job: `settled` when that transaction committed (or the lease is gone), `open`
+-- while it holds the row, `held` when it was rolled back. Never waits. Locks: nothing beyond this statement.
+create function pgqueue.lease_state(id bigint, token bigint) returns text
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token for update skip locked;
+  if found then
+    return 'held';
+  elsif exists (select from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token) then
+    return 'open';
+  end if;
+  return 'settled';
+end $$;
+-- functions/63_report_progress.sql
+-- Stores the latest progress of running attempts: an array of {id, token, fraction 0 to 1, note}. Returns the ids of those whose lease
+-- is gone: nothing is stored for them, and their handlers must stop (I4). Locks: progress rows in id order.
+create function pgqueue.report_progress(reports jsonb) returns setof bigint
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with given as materialized (
+    select g.id, g.token, g.fraction, g.note
+    from jsonb_to_recordset(reports) as g (id bigint, token bigint, fraction double precision, note text)
+  ), stored as (
+    insert into pgqueue.job_progress as p (job_id, token, updated_at, fraction, note)
+    select g.id, g.token, clock_timestamp(), g.fraction, g.note
+    from given g join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token
+    order by g.id
+    on conflict (job_id) do update set token = excluded.token, updated_at = excluded.updated_at, fraction = excluded.fraction, note = excluded.note
+    returning p.job_id
+  )
+  select g.id from given g where not exists (select from stored s where s.job_id = g.id);
+end $$;
+-- functions/70_view_jobs.sql
+-- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
+create view pgqueue.jobs as
+select j.id, j.task, j.queue,
+       case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
+       j.priority, a.args, a.meta, j.key, null::text as group_key, j.attempt, j.max_attempts, j.run_at, j.created_at, j.started_at,
+       null::timestamptz as finished_at, j.worker_id, p.fraction as progress, null::jsonb as result,
+       case when j.failures > 0 or j.losses > 0 or j.suspect then
+         (select t.error from pgqueue.job_attempts t where t.job_id = j.id and t.error is not null order by t.attempt desc limit 1)
+       end as error,
+       p.note as progress_note, j.failures, j.losses, j.expires_at, j.timeout
+from pgqueue.queued_jobs j
+left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+left join pgqueue.job_progress p on p.job_id = j.id and (j.token is null or p.token = j.token)
+union all
+select f.id, f.task, f.queue, case when f.succeeded then 'succeeded' else 'cancelled' end,
+       f.priority, a.args, a.meta, f.key, null, f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
+       f.finished_at, f.worker_id, case when f.succeeded then 1 end, f.result, f.error,
+       null, f.failures, f.losses, null, f.timeout
+from pgqueue.finished_jobs f
+left join pgqueue.job_args a on a.id = f.id and a.day = f.args_day
+union all
+select d.id, d.task, d.queue, 'dead',
+       d.priority, a.args, a.meta, d.key, null, d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
+       d.died_at, d.worker_id, null, null, d.error,
+       null, d.failures, d.losses, null, d.timeout
+from pgqueue.dead_jobs d
+left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
+-- functions/71_view_attempts.sql
+-- Every attempt that came to an end, with its outcome; those that ended their job are told by its history row.
+create view pgqueue.attempts as
+select t.job_id, t.attempt, t.worker_id, t.started_at, t.finished_at, t.outcome, t.error
+from pgqueue.job_attempts t
+union all
+select f.id, f.attempt, f.worker_id, f.started_at, f.finished_at, case when f.succeeded then 'succeeded' else 'cancelled' end, f.error
+from pgqueue.finished_jobs f
+where f.worker_id is not null
+union all
+select d.id, e.attempt, e.worker_id, e.started_at, e.finished_at, e.outcome, e.error
+from pgqueue.dead_jobs d,
+     jsonb_to_recordset(d.attempts) as e (attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz, outcome text, error jsonb);
+-- functions/72_view_queues.sql
+-- Every queue that has jobs, is paused, or is served by a worker: one count per state (finished ones of the last 5 minutes are
+-- in the rates only), how long its oldest due job has waited, and jobs a minute over the last 5 minutes.
+create view pgqueue.queues as
+with unfinished as (
+  select j.queue,
+         count(*) filter (where j.worker_id is not null) as running,
+         count(*) filter (where j.worker_id is null and j.run_at <= now()) as ready,
+         count(*) filter (where j.worker_id is null and j.run_at > now()) as scheduled,
+         min(j.run_at) filter (where j.worker_id is null and j.run_at <= now()) as oldest_due
+  from pgqueue.queued_jobs j group by j.queue
+), finished as (
+  select f.queue, count(*) filter (where f.succeeded) as succeeded, count(*) filter (where not f.succeeded) as cancelled
+  from pgqueue.finished_jobs f group by f.queue
+), recent as (
+  select f.queue, count(*) as done from pgqueue.finished_jobs f
+  where f.finished_at > now() - interval '5 minutes' and f.succeeded group by f.queue
+), dead as (
+  select d.queue, count(*) as dead, count(*) filter (where d.died_at > now() - interval '5 minutes') as died from pgqueue.dead_jobs d group by d.queue
+), failed as (
+  select j.queue, count(*) as failed
+  from pgqueue.job_attempts t join (select q.id, q.queue from pgqueue.queued_jobs q union all select f.id, f.queue from pgqueue.finished_jobs f) j on j.id = t.job_id
+  where t.logged_at > now() - interval '5 minutes' and t.outcome in ('failed', 'lost') group by j.queue
+), names as (
+  select u.queue from unfinished u union select d.queue from dead d union select f.queue from finished f union select p.queue from pgqueue.paused_queues p
+  union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
+)
+select n.queue, p.queue is not null as paused,
+       coalesce(u.scheduled, 0) as scheduled, 0::bigint as blocked, coalesce(u.ready, 0) as ready, coalesce(u.running, 0) as running,
+       coalesce(f.succeeded, 0) as succeeded, coalesce(f.cancelled, 0) as cancelled, coalesce(d.dead, 0) as dead,
+       now() - u.oldest_due as oldest_due_age,
+       round(coalesce(r.done, 0) / 5.0, 1) as throughput, round((coalesce(b.failed, 0) + coalesce(d.died, 0)) / 5.0, 1) as failures
+from names n
+left join pgqueue.paused_queues p on p.queue = n.queue
+left join unfinished u on u.queue = n.queue
+left join finished f on f.queue = n.queue
+left join recent r on r.queue = n.queue
+left join dead d on d.queue = n.queue
+left join failed b on b.queue = n.queue;
+-- functions/73_view_workers.sql
+-- Every worker process, the lost ones of the last day too: alive while its heartbeat is younger than its lease.
+create view pgqueue.workers as
+select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
+       w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive
+from pgqueue.worker_processes w;
+-- functions/90_privileges.sql
+-- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
+revoke execute on all functions in schema pgqueue from public;
+-- end of functions/
