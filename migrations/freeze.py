@@ -6,10 +6,11 @@
     versions/REVISION.tables.down.sql   by hand, for all revisions but the first: how to take the tables back
 
 make REVISION.up.sql and REVISION.down.sql. A revision gets the functions whose text differs from the text frozen last,
-and whatever file creates none (privileges); its .down.sql brings the old text back. Only the newest revision can be frozen, and once it is released it must not be.
+and whatever file creates none (privileges); its .down.sql brings the old text back. Only the newest revision can be
+frozen, and once it is released it must not be.
 
 `python migrations/freeze.py --dump` migrates a database of its own and writes schema.sql, the readable sum of all
-revisions, with the pg_dump of the server that pgqueue.embedded finds (it should be 18, as others word things otherwise).
+revisions, with the pg_dump of the server that pgqueue.embedded finds (18: others word it otherwise).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SECTION = "-- functions/"
+HEADER = "-- Written by freeze.py: change the parts and freeze again, until it is released.\n"
 GONE = "-- gone\n"
 END = "-- end of functions/"
 
@@ -33,7 +35,9 @@ _CREATE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _CODE = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?=function|procedure|view)", re.IGNORECASE)
-_HEAD = re.compile(r"\bcreate or replace (?:view.*|.*?\b(?=language\b|as\b|return\b|begin\b))", re.DOTALL | re.IGNORECASE)
+_HEAD = re.compile(
+    r"\bcreate or replace (?:view.*|.*?\b(?=language\b|as\b|return\b|begin\b))", re.DOTALL | re.IGNORECASE
+)
 _NOISE = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)?$\n?", re.MULTILINE)
 
 
@@ -56,14 +60,14 @@ def freeze(revision: str, root: Path = HERE) -> None:
     living = living_functions(root)
     _check_names(living)
     parts = "".join(_change(name, before.get(name), living.get(name)) for name in _changed(before, living))
-    up = f"-- Written by freeze.py. Change the parts and freeze again, until it is released.\n{tables}\n{parts}{END}\n{after}"
+    up = f"{HEADER}{tables}\n{parts}{END}\n{after}"
     if before:
         back = "".join(_change(name, living.get(name), before.get(name)) for name in reversed(_changed(before, living)))
         down = f"{back}\n{tables_down}"
     else:
         down = "\n".join(reversed(list(_drops(up)))) + "\n"
     (versions / f"{revision}.up.sql").write_text(up, encoding="utf-8")
-    (versions / f"{revision}.down.sql").write_text(f"-- Written by freeze.py.\n{down}", encoding="utf-8")
+    (versions / f"{revision}.down.sql").write_text(f"{HEADER}{down}", encoding="utf-8")
 
 
 def living_functions(root: Path = HERE) -> dict[str, str]:
@@ -86,7 +90,9 @@ def frozen_functions(root: Path = HERE, *, before: str = "~") -> dict[str, str]:
 def created(text: str) -> list[str]:
     """Return the names of the functions and views that this text creates."""
     found = _CREATE.finditer(_SILENT.sub("''", text))
-    return [match["name"] for match in found if match["name"] and match["kind"].lower() in ("function", "view", "procedure")]
+    return [
+        match["name"] for match in found if match["name"] and match["kind"].lower() in ("function", "view", "procedure")
+    ]
 
 
 def dump(dsn: str) -> str:
@@ -97,7 +103,7 @@ def dump(dsn: str) -> str:
 
     with psycopg.connect(dsn) as conn:
         partitions = conn.execute(
-            "select c.relname from pg_class c where relispartition and relnamespace = 'pgqueue'::regnamespace order by 1"
+            "select relname from pg_class where relispartition and relnamespace = 'pgqueue'::regnamespace order by 1"
         ).fetchall()
     program = find().bin / "pg_dump"
     skip = [f"--exclude-table=pgqueue.{name}" for (name,) in partitions]

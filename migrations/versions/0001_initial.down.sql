@@ -1,4 +1,4 @@
--- Written by freeze.py.
+-- Written by freeze.py: change the parts and freeze again, until it is released.
 drop view pgqueue.workers;
 drop view pgqueue.queues;
 drop view pgqueue.attempts;

@@ -1,4 +1,4 @@
--- Written by freeze.py. Change the parts and freeze again, until it is released.
+-- Written by freeze.py: change the parts and freeze again, until it is released.
 -- The storage of pgqueue. A job is a row of queued_jobs while it is unfinished, of finished_jobs once it succeeded or was
 -- cancelled, of dead_jobs when it will not be tried again by itself. What is wide is appended once (job_args,
 -- job_attempts, finished_jobs), what changes is narrow (queued_jobs). Days are cut at midnight UTC.

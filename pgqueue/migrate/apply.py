@@ -1,4 +1,4 @@
-"""Runs the revisions: each in a transaction of its own, behind the migrators' lock, retried when a lock is not to be had.
+"""Runs the revisions: each in a transaction of its own, behind the migrators' lock, retried when a lock is not had.
 
 Alembic keeps the history and the version table; it is imported when there is something to do (0.6 s). The frozen SQL
 goes to psycopg as it is, in one piece: no bind parameters, so `:name` and `%` mean what they mean in psql.
@@ -8,6 +8,7 @@ import io
 import logging
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ TRIES = 10
 _AGAIN = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _TAG = re.compile(r"\$(?:[A-Za-z_]\w*)?\$")
 _OPENS_LITERAL = re.compile(r"(?<=')pgqueue\.(?=[a-z_])")  # as in nextval('pgqueue.job_ids')
+_ALEMBIC = threading.Lock()  # alembic keeps what it works on in globals: one thread of a process at a time
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +50,7 @@ def upgrade(
         if not following(session.read_revision(conn, schema), schema):
             return applied
         conn.rollback()
+        session.require_primary(conn)
         with _alchemy(conn) as alchemy:
             while revision := _patiently(lambda: _upgrade_one(alchemy, conn, schema, lock_timeout), tries):
                 applied.append(describe(revision))
@@ -190,7 +193,7 @@ def _in_psycopgs_words() -> Iterator[None]:
 def _command(
     schema: str, output: io.StringIO | None = None, **attributes: object
 ) -> "Iterator[tuple[Any, alembic.config.Config]]":
-    """Give alembic's commands and a configuration without a file; alembic's own log lines stay below WARNING's level."""
+    """Give alembic's commands, a configuration without a file, and silence in alembic's log below WARNING."""
     from alembic import command
     from alembic.config import Config
 
@@ -198,10 +201,11 @@ def _command(
     config.set_main_option("script_location", str(directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes.update(schema=schema, **attributes)
-    chatter = logging.getLogger("alembic")
-    level = chatter.level
-    chatter.setLevel(logging.WARNING)
-    try:
-        yield command, config
-    finally:
-        chatter.setLevel(level)
+    with _ALEMBIC:
+        chatter = logging.getLogger("alembic")
+        level = chatter.level
+        chatter.setLevel(logging.WARNING)
+        try:
+            yield command, config
+        finally:
+            chatter.setLevel(level)

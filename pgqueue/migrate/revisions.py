@@ -41,7 +41,7 @@ def head() -> str:
 
 
 def following(revision: str | None, schema: str) -> tuple[str, ...]:
-    """Return the revisions that come after this one; None is an empty database. Raises NotSupported if it is unknown."""
+    """Return the revisions after this one (None: an empty database). Raises NotSupported if it is unknown."""
     revisions = known()
     if revision is None:
         return revisions

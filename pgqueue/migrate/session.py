@@ -20,8 +20,8 @@ from pgqueue.schema import DEFAULT, identifier, literal, valid_schema
 Connection = psycopg.Connection[tuple[object, ...]]
 OLDEST_SERVER = 150000
 MADE_BY_US = "made by pgqueue"
-# Longer than any migration that is well; a migrator that waits longer waits for one that hangs.
-TURN_TIMEOUT = timedelta(minutes=10)
+# One try's wait for the other migrators; all tries together are longer than a migration that is well.
+TURN_TIMEOUT = timedelta(minutes=1)
 
 _VERSION_TABLE = """
 select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -69,7 +69,9 @@ def read_revision(conn: psycopg.Connection[object], schema: str) -> str | None:
     with conn.cursor(row_factory=tuple_row) as cur:
         if cur.execute(_VERSION_TABLE, [schema]).fetchone() is None:
             return None
-        row = cur.execute(sql.SQL("select version_num from {}.alembic_version").format(sql.Identifier(schema))).fetchone()
+        row = cur.execute(
+            sql.SQL("select version_num from {}.alembic_version").format(sql.Identifier(schema))
+        ).fetchone()
     return None if row is None else str(row[0])
 
 
@@ -87,7 +89,7 @@ def take_turn(schema: str) -> list[str]:
 
 
 def make_schema(schema: str, lock_timeout: timedelta) -> list[str]:
-    """Return the statements that bound every further wait for a lock and make the schema, unless somebody has made it."""
+    """Return the statements that bound each further wait for a lock and make the schema, if nobody has."""
     make = f"create schema {identifier(schema)}; comment on schema {identifier(schema)} is '{MADE_BY_US}';"
     exists = f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)})"
     return [
@@ -104,6 +106,12 @@ def drop_schema(schema: str) -> list[str]:
     )
     drop = f"begin drop schema {identifier(schema)}; exception when dependent_objects_still_exist then null; end;"
     return [f"drop table {identifier(schema)}.alembic_version;", _block(f"if {ours} then {drop} end if;")]
+
+
+def require_primary(conn: Connection) -> None:
+    """Raise DatabaseUnavailable on a standby, as far as the server (or the pooler before it) tells."""
+    if conn.info.parameter_status("in_hot_standby") == "on":
+        raise DatabaseUnavailable("the server is a standby: migrate the primary (target_session_attrs=read-write)")
 
 
 def unused_tag(text: str) -> str:
@@ -149,7 +157,9 @@ def _explained(schema: str) -> Iterator[None]:
             f'schema "{schema}": {error.diag.message_primary}: migrate as the role that owns the schema and its tables'
         ) from error
     except errors.ReadOnlySqlTransaction as error:
-        raise DatabaseUnavailable(f"the server takes no writes ({error.diag.message_primary}): use the primary") from error
+        raise DatabaseUnavailable(
+            f"the server takes no writes ({error.diag.message_primary}): use the primary"
+        ) from error
     except errors.LockNotAvailable as error:
         raise DatabaseUnavailable(
             f'schema "{schema}": another session holds a lock that the migration needs (a long transaction, a dump, '

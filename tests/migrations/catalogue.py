@@ -6,7 +6,7 @@ from psycopg import sql
 from pgqueue.schema import DEFAULT, identifier, literal
 
 QUERIES = {
-    "schema": "select obj_description(n.oid, 'pg_namespace'), n.nspacl from pg_namespace n where n.nspname = %(schema)s",
+    "schema": "select obj_description(oid, 'pg_namespace'), nspacl from pg_namespace where oid = %(oid)s",
     "relations": """
         select c.relname, c.relkind, c.relpersistence, c.reloptions, c.relacl, c.relrowsecurity, c.relreplident,
                pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), obj_description(c.oid, 'pg_class'),
@@ -52,7 +52,7 @@ def snapshot(dsn: str, schema: str = DEFAULT) -> list[str]:
         lines = []
         conn.execute("set local search_path = pg_catalog")
         for what, query in QUERIES.items():
-            rows = conn.execute(query, {"oid": found[0], "schema": schema}).fetchall()
+            rows = conn.execute(query, {"oid": found[0]}).fetchall()
             lines += [f"{what}: {' | '.join(map(str, row))}" for row in rows]
         tables = conn.execute(
             "select relname from pg_class where relnamespace = %s and relkind = 'r' and not relispartition", found

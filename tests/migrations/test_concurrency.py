@@ -12,6 +12,7 @@ from pgqueue.errors import DatabaseUnavailable
 from pgqueue.migrate import session
 from pgqueue.migrate.revisions import BASE, known
 from tests.migrations.catalogue import snapshot
+from tests.support.waiting import wait_until
 
 SOON = timedelta(milliseconds=100)
 
@@ -42,6 +43,21 @@ def test_migrators_of_different_schemas_do_not_wait_for_each_other(empty_dsn: st
         applied = migrate.upgrade(empty_dsn, "two")
 
     assert [revision.id for revision in applied] == list(known())
+
+
+def test_threads_of_one_process_migrate_their_own_schemas_at_once(empty_dsn: str) -> None:
+    schemas = [f"tenant_{number}" for number in range(8)]
+    start = threading.Barrier(4)
+
+    def run(schema: str) -> list[str]:
+        start.wait()
+        return [revision.id for revision in migrate.upgrade(empty_dsn, schema)]
+
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(run, schemas))
+
+    assert applied == [list(known())] * 8
+    assert all(snapshot(empty_dsn, schema) == snapshot(empty_dsn, schemas[0]) for schema in schemas)
 
 
 def test_a_migrator_that_waited_sees_what_the_winner_did(empty_dsn: str) -> None:
@@ -102,5 +118,4 @@ def test_nothing_stays_locked_afterwards(empty_dsn: str) -> None:
 
 def _wait_for_a_waiter(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as conn:
-        while conn.execute("select from pg_locks where not granted").fetchone() is None:
-            pass
+        wait_until(lambda: conn.execute("select 1 from pg_locks where not granted").fetchone())

@@ -24,7 +24,9 @@ def root(tmp_path: Path) -> Path:
 def test_the_first_revision_holds_all_and_drops_it_backwards(root: Path) -> None:
     up, down = _frozen(root, "0001_first")
 
-    assert [up.index(part) for part in ("pgqueue.a ", ONE, TWO)] == sorted(up.index(part) for part in ("pgqueue.a ", ONE, TWO))
+    assert [up.index(part) for part in ("pgqueue.a ", ONE, TWO)] == sorted(
+        up.index(part) for part in ("pgqueue.a ", ONE, TWO)
+    )
     assert down.splitlines()[1:] == [
         "drop view pgqueue.two;",
         "drop function pgqueue.one;",
@@ -99,7 +101,8 @@ def test_a_name_has_one_form(root: Path) -> None:
 
 
 def test_the_noise_of_pg_dump_is_not_part_of_the_dump() -> None:
-    text = "-- Dumped by 18\n\\restrict abc\nSET x = 1;\nSELECT pg_catalog.set_config('search_path', '', false);\n\nCREATE TABLE a (\n);\n\\unrestrict abc\n"
+    noise = "-- Dumped by 18\n\\restrict abc\nSET x = 1;\nSELECT pg_catalog.set_config('search_path', '', false);\n\n"
+    text = f"{noise}CREATE TABLE a (\n);\n\\unrestrict abc\n"
 
     assert freeze.normalised(text) == "CREATE TABLE a (\n);\n"
 

@@ -15,7 +15,21 @@ from pgqueue.errors import ConfigError
 from pgqueue.migrate.revisions import BASE, directory, known
 from tests.migrations.catalogue import snapshot
 
-ODD_NAMES = ["tenant_1", "Tenant", "two words", 'quo"ted', "it's", "100%", "%s %(x)s", ":name", "a.b", "back\\slash", "a$$b", "ü", "select"]
+ODD_NAMES = [
+    "tenant_1",
+    "Tenant",
+    "two words",
+    'quo"ted',
+    "it's",
+    "100%",
+    "%s %(x)s",
+    ":name",
+    "a.b",
+    "back\\slash",
+    "a$$b",
+    "ü",
+    "select",
+]
 
 
 def test_the_schema_that_a_migration_makes_can_be_described(empty_dsn: str) -> None:
@@ -57,7 +71,7 @@ def test_a_schema_that_holds_something_else_survives_the_way_down(empty_dsn: str
 
     migrate.downgrade(empty_dsn, "pgqueue", BASE)
 
-    assert [line for line in snapshot(empty_dsn) if line.startswith("relations:")][0].startswith(
+    assert next(line for line in snapshot(empty_dsn) if line.startswith("relations:")).startswith(
         "relations: of_somebody_else"
     )
 
@@ -90,7 +104,8 @@ def test_psql_runs_the_written_out_sql(empty_dsn: str, tmp_path: Path) -> None:
     script = tmp_path / "migrate.sql"
     script.write_text(migrate.offline_sql(), encoding="utf-8")
 
-    done = subprocess.run([psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", empty_dsn, "-f", script], capture_output=True, text=True)
+    command = [psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", empty_dsn, "-f", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
     assert "ERROR" not in done.stderr
@@ -137,7 +152,8 @@ def test_the_living_functions_are_those_of_the_database(dsn: str) -> None:
         ).fetchall()
 
     assert snapshot(dsn) == before
-    assert sorted(name for (name,) in names) == sorted(name for text in living.values() for name in freeze.created(text))
+    written = [name for text in living.values() for name in freeze.created(text)]
+    assert sorted(name for (name,) in names) == sorted(written)
 
 
 def test_the_frozen_text_is_what_freezing_gives(tmp_path: Path) -> None:
@@ -146,9 +162,8 @@ def test_the_frozen_text_is_what_freezing_gives(tmp_path: Path) -> None:
 
     freeze.freeze(migrate.head(), copy)
 
-    for part in ("up", "down"):
-        file = Path("versions", f"{migrate.head()}.{part}.sql")
-        assert (copy / file).read_text() == (directory() / file).read_text(), "run `python migrations/freeze.py REVISION`"
+    for file in (f"versions/{migrate.head()}.up.sql", f"versions/{migrate.head()}.down.sql"):
+        assert (copy / file).read_text() == (directory() / file).read_text(), "run `migrations/freeze.py REVISION`"
 
 
 def test_the_golden_dump_is_the_sum_of_the_revisions(dsn: str) -> None:

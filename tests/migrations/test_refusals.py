@@ -138,7 +138,9 @@ def test_every_form_of_dsn_is_libpqs(empty_dsn: str, tmp_path: Path, monkeypatch
     assert [migrate.pending(form, f"form_{number}") for number, form in enumerate(forms)] == [False] * 3
 
 
-def test_nothing_is_printed(empty_dsn: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_printed(
+    empty_dsn: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         migrate.upgrade(empty_dsn)
         migrate.offline_sql()
