@@ -17,11 +17,14 @@ from pathlib import Path
 
 from pgqueue.embedded import binaries
 from pgqueue.embedded.account import Account, server_account
-from pgqueue.embedded.watchdog import command_line, is_postmaster, postmaster, socket_folder
+from pgqueue.embedded.watchdog import postmaster, socket_folder
 from pgqueue.errors import ConfigError, DatabaseUnavailable
 
 START_SECONDS = 60
 SOCKET_PATH_BYTES = 107
+# What the server logs while processes of one that was killed are still ending; they notice within moments.
+ORPHANS = "shared memory block"
+ORPHAN_SECONDS = 10.0
 DURABLE = {"max_connections": "200", "shared_buffers": "128MB", "log_min_messages": "warning"}
 # May lose everything when the power fails; the server itself behaves the same.
 THROW_AWAY = DURABLE | {
@@ -78,15 +81,19 @@ class Cluster:
         if not self.data.exists():
             self._initialise(programs, account)
         self._check_version(programs)
-        self._disown_foreign_pid()
+        self._forget_dead_server()
         self._write_settings(self._new_address(account), account)
-        started = account.run(
-            programs.bin / "pg_ctl",
-            ["start", "-s", "-w", "-t", str(START_SECONDS), "-D", self.data, "-l", self.home / "server.log"],
-            home=self.home,
-        )
-        if started.returncode:
-            raise DatabaseUnavailable(self._why_not_started(started.stdout))
+        self._launch(programs.bin / "pg_ctl", account)
+
+    def _launch(self, pg_ctl: Path, account: Account) -> None:
+        options: list[str | Path] = ["start", "-s", "-w", "-t", str(START_SECONDS), "-D", self.data]
+        options += ["-l", self.home / "server.log"]
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while (started := account.run(pg_ctl, options, home=self.home)).returncode:
+            reason = self._why_not_started(started.stdout)
+            if ORPHANS not in reason or time.monotonic() > deadline:
+                raise DatabaseUnavailable(reason)
+            time.sleep(0.1)
 
     def _initialise(self, programs: binaries.Binaries, account: Account) -> None:
         for leftover in self.home.glob("new-*"):
@@ -114,24 +121,24 @@ class Cluster:
                 f"set PGQ_PG_MAJOR={written} with that version installed, or give another folder"
             )
 
-    def _disown_foreign_pid(self) -> None:
-        """Make a start possible when `postmaster.pid` survived a power failure and names another process now."""
+    def _forget_dead_server(self) -> None:
+        """Make way after a server that was killed: its process id may be another process now, or a zombie for long.
+
+        The rest of `postmaster.pid` stays: by it PostgreSQL looks for processes that outlived their server.
+        """
         file = self.data / "postmaster.pid"
-        try:
-            first, *rest = file.read_text().split("\n")
-            pid = int(first)
-        except (OSError, ValueError):
-            return
-        if not command_line(pid) or is_postmaster(pid, self.data):
-            return
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "w") as rewritten:
-            rewritten.write("\n".join([str(_NOBODYS_PID), *rest]))
+        if file.exists():
+            _, *rest = file.read_text().split("\n")
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "w") as rewritten:
+                rewritten.write("\n".join([str(_NOBODYS_PID), *rest]))
 
     def _new_address(self, account: Account) -> Address:
         """Keep the folder of a server that died, so that its users find the new one; a clean stop removed it."""
         host = socket_folder(self.home)
         if host is None or not _is_private(host, account):
             host = _short_folder(account)
+        for left in host.glob(".s.PGSQL.*"):
+            left.unlink()  # its lock file names the dead server too
         return Address(host=host, port=_free_port() if self.tcp else 5432)
 
     def _write_settings(self, address: Address, account: Account) -> None:
@@ -209,5 +216,7 @@ def _quoted(value: str) -> str:
 
 
 def _last_line(text: str) -> str:
+    """Return the line that says what went wrong: the last fatal one, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
+    return (fatal or lines or [""])[-1]

@@ -71,9 +71,10 @@ def command_line(pid: int) -> list[str]:
     """Return the arguments of a process, nothing when it is gone. (/proc/PID/cwd is closed to root in containers.)"""
     if Path("/proc/self/cmdline").exists():
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").rstrip("\0").split("\0")
+            line = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).rstrip("\0")
         except OSError:
             return []
+        return line.split("\0") if line else []  # a zombie's is empty
     listed = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     program, found, data = listed.stdout.strip().partition(" -D ")
     return [program, "-D", data] if found else []
