@@ -1,5 +1,105 @@
-"""A durable job queue in PostgreSQL."""
+"""A durable job queue in PostgreSQL: transactional enqueue, leases that fence, work that is never lost.
 
-from pgqueue.backoff import Backoff, Exponential, Fixed, RetryPolicy, Steps
+The public names, by what they are for:
 
-__all__ = ["Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"]
+    App, Job            register tasks, enqueue jobs
+    Handle, State       follow a job
+    Retry Snooze Cancel Discard
+                        what a handler may return or raise instead of a result
+    Exponential Fixed Steps RetryPolicy Backoff
+                        how failures are retried
+    ... and the errors, whose tree is in `pgqueue.errors`
+
+Everything else is inside. Names are imported when first used: `import pgqueue` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pgqueue.app import App
+    from pgqueue.backoff import Backoff, Exponential, Fixed, RetryPolicy, Steps
+    from pgqueue.errors import (
+        AppImportError,
+        ArgumentError,
+        ConfigError,
+        DatabaseUnavailable,
+        InvalidArgument,
+        JobCancelled,
+        JobFailed,
+        JobNotFound,
+        KeyTaken,
+        LeaseLost,
+        MigrationsPending,
+        NotSupported,
+        PgQueueError,
+        ResultTimeout,
+        StateConflict,
+        UnknownTask,
+        UsageError,
+    )
+    from pgqueue.handle import Handle
+    from pgqueue.job import State
+    from pgqueue.jobclass import Job
+    from pgqueue.outcome import Cancel, Discard, Retry, Snooze
+    from pgqueue.request import PendingJob
+    from pgqueue.task import Task
+
+_HOMES = {
+    "app": ("App",),
+    "backoff": ("Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"),
+    "handle": ("Handle",),
+    "job": ("State",),
+    "jobclass": ("Job",),
+    "outcome": ("Cancel", "Discard", "Retry", "Snooze"),
+    "request": ("PendingJob",),
+    "task": ("Task",),
+}
+
+__all__ = [
+    "App",
+    "AppImportError",
+    "ArgumentError",
+    "Backoff",
+    "Cancel",
+    "ConfigError",
+    "DatabaseUnavailable",
+    "Discard",
+    "Exponential",
+    "Fixed",
+    "Handle",
+    "InvalidArgument",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobNotFound",
+    "KeyTaken",
+    "LeaseLost",
+    "MigrationsPending",
+    "NotSupported",
+    "PendingJob",
+    "PgQueueError",
+    "ResultTimeout",
+    "Retry",
+    "RetryPolicy",
+    "Snooze",
+    "State",
+    "StateConflict",
+    "Steps",
+    "Task",
+    "UnknownTask",
+    "UsageError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((home for home, names in _HOMES.items() if name in names), "errors")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,232 @@
+"""A task: a name with code behind it, how its jobs are enqueued, and what a worker needs to run them.
+
+Comes from `@app.task` or `@app.job`; does no I/O itself. Its parameters are compiled at first use, not at import, so
+that annotations may name what is defined further down.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
+
+from pgqueue import request
+from pgqueue.annotation import converter
+from pgqueue.codec import Misfit, dumps
+from pgqueue.errors import ArgumentError, ConfigError
+from pgqueue.signature import Arguments, Signature, resolve_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pgqueue.backoff import Backoff
+    from pgqueue.handle import Handle
+    from pgqueue.policy import FailurePolicy, Rule
+    from pgqueue.request import Bound, Options, PendingJob, Sender
+
+C = ParamSpec("C")  # how the function is called
+P = ParamSpec("P")  # what a job carries: the same without the context
+R = TypeVar("R")  # what calling returns
+T = TypeVar("T")  # what a job results in: R, or what awaiting R gives
+LONGEST = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a decorator found out about the code: the callable that runs it and the parameters that a job carries."""
+
+    fn: Callable[..., Any]
+    _: KW_ONLY
+    run_target: Callable[..., Any]
+    parameters: tuple[inspect.Parameter, ...]
+    scope: Mapping[str, Any]
+    returns: Any
+    is_async: bool
+    wants_ctx: bool
+
+
+class Task(Generic[C, P, R, T]):
+    """A function whose calls can become jobs."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        name: str,
+        sender: Sender,
+        failures: FailurePolicy,
+        queue: str = "default",
+        priority: int = 0,
+        timeout: timedelta = timedelta(minutes=30),
+        cpu: bool = False,
+        max_args_bytes: int = 1_048_576,
+    ) -> None:
+        self.name = name
+        self.queue = queue
+        self.priority = priority
+        self.timeout = timeout
+        self.cpu = cpu
+        self.failures = failures
+        self.sender = sender
+        self.fn: Callable[C, R] = definition.fn
+        self.run_target = definition.run_target
+        self.is_async = definition.is_async
+        self.wants_ctx = definition.wants_ctx
+        self._definition = definition
+        self._max_args_bytes = max_args_bytes
+        self._check()
+        functools.update_wrapper(self, definition.fn, updated=())
+
+    def __call__(self, *args: C.args, **kwargs: C.kwargs) -> R:
+        """Call the function itself: no job, no database."""
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f'<Task "{self.name}" queue={self.queue}>'
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> PendingJob[T]:
+        """Describe a job without sending it, for `enqueue_many` and for flows. Raises ArgumentError."""
+        return self._bare.job(*args, **kwargs)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+        """Put a job into the database at once, through the App's own pool. Raises ArgumentError."""
+        return self._bare.enqueue(*args, **kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+        """Do as `enqueue` through the App's async pool."""
+        return await self._bare.aenqueue(*args, **kwargs)
+
+    def using(self, *, conn: Any = None, **options: Unpack[Options]) -> Bound[P, T]:
+        """Return the task with options for one or more calls. Raises ArgumentError.
+
+        With `conn` the job belongs to the caller's transaction: nothing is committed here, and no mode is changed.
+        """
+        return request.bound(self, options, conn=conn)
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a job is tried, unless its call or its exception says otherwise."""
+        return self.failures.max_attempts
+
+    @property
+    def backoff(self) -> Backoff:
+        """How long to wait between tries, unless the exception says otherwise."""
+        return self.failures.backoff
+
+    @property
+    def policies(self) -> Mapping[type[BaseException], Rule]:
+        """What some exceptions change; see `policy`."""
+        return self.failures.policies
+
+    def delay_before_retry(
+        self, failures: int, error: BaseException, *, max_attempts: int | None = None
+    ) -> timedelta | None:
+        """Return the wait before the next try after so many failures; None if there is to be none.
+
+        `max_attempts` is what the job itself says, if it says anything.
+        """
+        return self.failures.delay(failures, error, max_attempts=max_attempts)
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """The parameters that a job carries, compiled. Raises ConfigError for an annotation that is unknown."""
+        parameters = self._definition.parameters
+        hints = resolve_hints(self.name, parameters, self._definition.scope)
+        return Signature(self.name, parameters, hints, max_bytes=self._max_args_bytes)
+
+    @functools.cached_property
+    def bind(self) -> Callable[[dict[str, Any]], Arguments]:
+        """Turn a job's JSON object into (args, kwargs) for `run_target`. The callable raises ArgumentError."""
+        return self.signature.bind
+
+    def encode_result(self, value: Any) -> str:
+        """Write a result as JSON text, by the return annotation or else by its own type. Raises ArgumentError."""
+        try:
+            if self._result_hint is Any and value is not None:
+                return dumps(converter(type(value)).encode(value))
+            return dumps(converter(self._result_hint).encode(value))
+        except Misfit as misfit:
+            raise ArgumentError(f'task "{self.name}": the result {misfit}') from None
+
+    def decode_result(self, value: Any) -> T:
+        """Turn a stored result back into what the return annotation says; as it is without one."""
+        result: T = converter(self._result_hint).decode(value)
+        return result
+
+    @functools.cached_property
+    def _result_hint(self) -> Any:
+        if self._definition.returns is inspect.Parameter.empty:
+            return Any
+        holder = inspect.Parameter("returns", inspect.Parameter.KEYWORD_ONLY, annotation=self._definition.returns)
+        try:
+            return resolve_hints(self.name, [holder], self._definition.scope)["returns"]
+        except ConfigError:  # an import under TYPE_CHECKING: the result is then what JSON makes of it
+            return Any
+
+    @functools.cached_property
+    def _bare(self) -> Bound[P, T]:
+        return request.bound(self, {})
+
+    def _check(self) -> None:
+        if fault := request.check_queue(self.queue):
+            raise ConfigError(f'task "{self.name}": queue {fault}, got {self.queue!r}')
+        if fault := request.check_priority(self.priority):
+            raise ConfigError(f'task "{self.name}": priority {fault}, got {self.priority!r}')
+        timeout: Any = self.timeout
+        if not isinstance(timeout, timedelta) or not timedelta(0) < timeout <= LONGEST:
+            raise ConfigError(
+                f'task "{self.name}": timeout must be a timedelta of more than 0 and at most 365 days, got {self.timeout!r}'
+            )
+        if self.cpu and self.is_async:
+            raise ConfigError(
+                f'task "{self.name}": cpu=True runs in a process of its own, which takes a plain def; '
+                "drop the async or the cpu"
+            )
+
+
+def define(fn: Callable[..., Any]) -> Definition:
+    """Look at a function. Raises ConfigError if it cannot be a task."""
+    code: Any = fn
+    if not callable(code) or isinstance(code, type | staticmethod | classmethod):
+        raise ConfigError(f"@app.task goes above a function, got {fn!r}; for a class there is @app.job")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise ConfigError(f'task "{fn.__qualname__}": a generator has no single result; return a value')
+    signature = inspect.signature(fn)
+    parameters, wants_ctx = without_context(fn.__qualname__, tuple(signature.parameters.values()))
+    return Definition(
+        fn,
+        run_target=fn,
+        parameters=parameters,
+        scope=_scope(fn),
+        returns=signature.return_annotation,
+        is_async=inspect.iscoroutinefunction(fn),
+        wants_ctx=wants_ctx,
+    )
+
+
+def without_context(name: str, parameters: tuple[inspect.Parameter, ...]) -> tuple[tuple[inspect.Parameter, ...], bool]:
+    """Split off the context, which is the first parameter if that is named `ctx`."""
+    for place, parameter in enumerate(parameters):
+        if parameter.name == "ctx" and (place or parameter.kind is inspect.Parameter.KEYWORD_ONLY):
+            raise ConfigError(f'task "{name}": the context must be the first positional parameter; move "ctx"')
+    wants = bool(parameters) and parameters[0].name == "ctx"
+    return (parameters[1:] if wants else parameters), wants
+
+
+def name_of(code: Any) -> str:
+    """Return module.qualname, with the file's stem for a script that is run as __main__."""
+    module = code.__module__
+    if module == "__main__":
+        file = getattr(sys.modules.get("__main__"), "__file__", None)
+        module = Path(file).stem if file else module
+    return f"{module}.{code.__qualname__}"
+
+
+def _scope(fn: Callable[..., Any]) -> Mapping[str, Any]:
+    inner = inspect.unwrap(fn)
+    closure = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
+    return {**getattr(inner, "__globals__", {}), **closure}
