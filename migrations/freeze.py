@@ -7,7 +7,8 @@
 
 make REVISION.up.sql and REVISION.down.sql. A revision gets the functions whose text differs from the text frozen last,
 and whatever file creates none (privileges); its .down.sql brings the old text back. Only the newest revision can be
-frozen, and once it is released it must not be.
+frozen, and once it is released it must not be. A new revision begins as a copy of 0001_initial.py: name, title,
+down_revision, and whether it may hold up those who use the queue (may_lock).
 
 `python migrations/freeze.py --dump` migrates a database of its own and writes schema.sql, the readable sum of all
 revisions, with the pg_dump of the server that pgqueue.embedded finds (18: others word it otherwise).

@@ -48,7 +48,8 @@ def following(revision: str | None, schema: str) -> tuple[str, ...]:
     if revision not in revisions:
         raise NotSupported(
             f'schema "{schema}": its revision {revision} is not known here, where the newest is {revisions[-1]}; '
-            f"it was migrated by a newer pgqueue: install that version"
+            f"a newer pgqueue migrated it: install that version; or its table alembic_version belongs to another "
+            f"application: choose another schema"
         )
     return revisions[revisions.index(revision) + 1 :]
 

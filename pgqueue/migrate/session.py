@@ -57,7 +57,8 @@ def pending(conn_or_dsn: psycopg.Connection[object] | str, schema: str = DEFAULT
     if isinstance(conn_or_dsn, str):
         with session(conn_or_dsn, schema) as conn:
             return pending(conn, schema)
-    revision = read_revision(conn_or_dsn, schema)
+    with _explained(schema):
+        revision = read_revision(conn_or_dsn, schema)
     try:
         return bool(following(revision, schema))
     except NotSupported:
@@ -154,7 +155,8 @@ def _explained(schema: str) -> Iterator[None]:
         yield
     except errors.InsufficientPrivilege as error:
         raise ConfigError(
-            f'schema "{schema}": {error.diag.message_primary}: migrate as the role that owns the schema and its tables'
+            f'schema "{schema}": {error.diag.message_primary}: use the role that owns the schema and its tables, '
+            f"or have it grant what is missing"
         ) from error
     except errors.ReadOnlySqlTransaction as error:
         raise DatabaseUnavailable(

@@ -84,8 +84,11 @@ def test_a_role_that_may_not_create_in_the_schema_is_told_the_grant(limited_dsn:
 def test_a_role_that_does_not_own_the_tables_is_told_so(limited_dsn: str, empty_dsn: str) -> None:
     migrate.upgrade(empty_dsn)
 
-    with pytest.raises(ConfigError, match="permission denied"):
-        migrate.current(limited_dsn)
+    for call in (migrate.current, migrate.pending, migrate.upgrade):
+        with pytest.raises(ConfigError, match=r"permission denied for .*: use the role that owns"):
+            call(limited_dsn)
+    with psycopg.connect(limited_dsn) as conn, pytest.raises(ConfigError, match="permission denied"):
+        migrate.pending(conn)
 
 
 def test_a_failed_revision_leaves_nothing_behind(empty_dsn: str) -> None:
