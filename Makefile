@@ -24,9 +24,8 @@ test-slow: $(DEV)/installed
 	$(DEV)/bin/pytest -m slow $(PYTEST_ARGS)
 
 lint: $(DEV)/installed
-	$(DEV)/bin/ruff check
-	$(DEV)/bin/ruff format --check
-	$(DEV)/bin/lint-imports
+	@status=0; for check in "ruff check" "ruff format --check" lint-imports; do \
+		echo "$$check"; $(DEV)/bin/$$check || status=1; done; exit $$status
 
 format: $(DEV)/installed
 	$(DEV)/bin/ruff check --fix
