@@ -179,7 +179,7 @@ class Task(Generic[C, P, R, T]):
         timeout: Any = self.timeout
         if not isinstance(timeout, timedelta) or not timedelta(0) < timeout <= LONGEST:
             raise ConfigError(
-                f'task "{self.name}": timeout must be a timedelta of more than 0 and at most 365 days, got {self.timeout!r}'
+                f'task "{self.name}": timeout must be a timedelta above 0, at most 365 days, got {timeout!r}'
             )
         if self.cpu and self.is_async:
             raise ConfigError(
