@@ -110,7 +110,7 @@ def test_a_server_without_libraries_beside_it_is_copied_from_its_own_folder(mach
 
     copy = binaries.Binaries(bin=folder, version="18.6").copied(tmp_path / "home")
 
-    assert copy.bin == tmp_path / "home/postgres-18.6/bin"
+    assert copy.bin == tmp_path / "home/postgres-18.6/own/bin"
     assert (copy.bin / "initdb").exists()
 
 
