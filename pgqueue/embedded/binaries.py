@@ -94,7 +94,9 @@ def _unpack(archive: Path, stem: str) -> None:
     """Unpack aside and rename: nobody finds half of it. Raises ConfigError when the environment is read-only."""
     try:
         with tempfile.TemporaryDirectory(prefix="new-", dir=archive.parent) as aside, tarfile.open(archive) as tar:
-            tar.extractall(aside, filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(aside)  # noqa: S202 # it holds programs that are about to be run: trusted as such
             (Path(aside) / stem).rename(archive.with_name(stem))
     except OSError as error:
         if archive.with_name(stem).exists():
