@@ -104,7 +104,9 @@ def test_an_annotation_that_is_unknown_at_run_time_is_named(app: App) -> None:
 
     task = app.task(late)
 
-    with pytest.raises(ConfigError, match=r"annotation 'Nowhere' of parameter \"a\" cannot be resolved .*TYPE_CHECKING"):
+    with pytest.raises(
+        ConfigError, match=r"annotation 'Nowhere' of parameter \"a\" cannot be resolved .*TYPE_CHECKING"
+    ):
         task.job(1)
 
 
@@ -199,7 +201,9 @@ def test_what_is_no_connection_is_refused_by_its_type(app: App, conn: Any, got: 
 def test_importing_the_package_is_light() -> None:
     heavy = "alembic typer rich psycopg psycopg_pool sqlalchemy pydantic"
     code = f"import sys, pgqueue; print([m for m in '{heavy}'.split() if m in sys.modules])"
-    app_code = f"import sys; from pgqueue import App, Job; App(); print([m for m in '{heavy}'.split() if m in sys.modules])"
+    app_code = (
+        f"import sys; from pgqueue import App, Job; App(); print([m for m in '{heavy}'.split() if m in sys.modules])"
+    )
 
     for source in (code, app_code):
         done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

@@ -22,7 +22,9 @@ def almost_one() -> float:
     return 0.999999
 
 
-@pytest.mark.parametrize(("retry", "seconds"), [(1, 1), (2, 2), (3, 4), (12, 2048), (13, 3600), (10**6, 3600), (10**30, 3600)])
+@pytest.mark.parametrize(
+    ("retry", "seconds"), [(1, 1), (2, 2), (3, 4), (12, 2048), (13, 3600), (10**6, 3600), (10**30, 3600)]
+)
 def test_exponential_waits_double_up_to_an_hour(retry: int, seconds: int) -> None:
     assert Exponential().delay(retry, random=never) == timedelta(seconds=seconds)
 
@@ -93,7 +95,7 @@ def test_mistakes_name_the_option_the_value_and_the_bounds(make: Any, said: str)
     assert said in str(caught.value)
 
 
-class Flaky(ConnectionError):
+class FlakyError(ConnectionError):
     pass
 
 
@@ -118,8 +120,8 @@ POLICY = FailurePolicy(
         (1, OSError(), None),
         (1, FileNotFoundError(), None),
         (4, ConnectionError(), 2),
-        (4, Flaky(), 2),
-        (5, Flaky(), None),
+        (4, FlakyError(), 2),
+        (5, FlakyError(), None),
         (1, TimeoutError(), 9),
         (3, TimeoutError(), None),
         (1, KeyError(), None),
@@ -132,7 +134,7 @@ def test_the_most_specific_class_decides(failures: int, error: Exception, second
 
 
 def test_what_the_call_said_wins_over_every_policy() -> None:
-    assert POLICY.delay(2, Flaky(), max_attempts=2) is None
+    assert POLICY.delay(2, FlakyError(), max_attempts=2) is None
     assert POLICY.delay(7, RuntimeError(), max_attempts=9) == SECOND
     assert POLICY.delay(1, OSError(), max_attempts=9) is None
 

@@ -23,6 +23,7 @@ from pgqueue.errors import InvalidArgument
 
 orjson = pytest.importorskip("orjson")
 
+AT = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
 PLAIN = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=20)
@@ -90,7 +91,10 @@ def circle() -> Any:
         ({"a": {1: 2}}, "a has the key 1 of type int; keys must be of type str"),
         ([{1, 2}], "[0] is of type set, which JSON does not have; send a list, or annotate the parameter as set[...]"),
         (b"x", "is of type bytes, which JSON does not have; send it as base64 text"),
-        ([datetime(2026, 1, 1)], "[0] is of type datetime, which JSON does not have; annotate the parameter as datetime"),
+        (
+            [AT],
+            "[0] is of type datetime, which JSON does not have; annotate the parameter as datetime",
+        ),
         (nested(MAX_DEPTH + 1), "is nested deeper than 100 levels"),
         (circle(), "or contains itself"),
         ([10**4300], "is an integer of more than 4300 digits; send it as hexadecimal text"),
@@ -166,7 +170,6 @@ class Email(str):
 
 
 UserId = NewType("UserId", int)
-AT = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
 ID = UUID("6f1c1c5e-6a0c-4c7e-9d53-6f2a0e5c1b11")
 
 
@@ -174,7 +177,7 @@ ID = UUID("6f1c1c5e-6a0c-4c7e-9d53-6f2a0e5c1b11")
     ("annotation", "value"),
     [
         (datetime, AT),
-        (datetime, datetime(2026, 1, 1)),
+        (datetime, AT.replace(tzinfo=None)),
         (date, date(2026, 1, 1)),
         (time, time(1, 2, 3)),
         (timedelta, timedelta(days=-1, seconds=5)),
@@ -191,9 +194,9 @@ ID = UUID("6f1c1c5e-6a0c-4c7e-9d53-6f2a0e5c1b11")
         (UserId, 7),
         (float, 1e308),
         (Annotated[datetime, "when"], AT),
-        (Optional[datetime], None),
+        (Optional[datetime], None),  # noqa: UP045
         (datetime | None, AT),
-        (Union[int, str], "x"),
+        (Union[int, str], "x"),  # noqa: UP007
         (int | datetime, AT),
         (Literal["a", 1], 1),
         (Literal[Colour.RED], Colour.RED),

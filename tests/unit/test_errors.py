@@ -101,7 +101,9 @@ def test_a_cancelled_job_tells_its_reason() -> None:
     assert str(JobCancelled(7)) == "job 7 was cancelled"
 
 
-@pytest.mark.parametrize("error", [JobFailed(7, {"type": "E"}), JobCancelled(7, "r"), ResultTimeout("late"), JobNotFound("x")])
+@pytest.mark.parametrize(
+    "error", [JobFailed(7, {"type": "E"}), JobCancelled(7, "r"), ResultTimeout("late"), JobNotFound("x")]
+)
 def test_errors_cross_processes(error: PgQueueError) -> None:
     copy = pickle.loads(pickle.dumps(error))
 

@@ -1,0 +1,79 @@
+"""The typed surface, for mypy to read; nothing here runs. Each `# error:` line must be an error of that code.
+
+Checked by test_surface.py with `--strict`: what is revealed and what is refused is what users see in their editors.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import assert_type
+
+from psycopg import AsyncConnection, Connection
+
+from pgqueue import App, Discard, Exponential, Handle, Job, PendingJob, RetryPolicy, State
+from pgqueue.context import Context
+
+app = App()
+
+
+@app.task
+def add(a: int, b: int = 0) -> int:
+    return a + b
+
+
+@app.task(queue="mail", max_attempts=5, backoff=Exponential(), timeout=timedelta(seconds=30))
+async def send(user_id: int, *, loud: bool = False) -> str:
+    return str(user_id)
+
+
+@app.task
+async def with_context(ctx: Context, user_id: int) -> datetime:
+    return datetime.now(UTC)
+
+
+@app.task(policies={ValueError: Discard, OSError: RetryPolicy(max_attempts=9), TimeoutError: Exponential()})
+def plain_context(ctx: Context, name: str) -> None: ...
+
+
+@app.job(queue="mail")
+class Letter(Job):
+    to: str
+    copies: int = 1
+
+    async def run(self, ctx: Context) -> None: ...
+
+
+async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
+    assert_type(add(1, 2), int)
+    assert_type(add.enqueue(1, b=2), Handle[int])
+    assert_type(add.enqueue(1).result(timeout=5), int)
+    assert_type(await send(7), str)
+    assert_type(await send.aenqueue(user_id=7, loud=True), Handle[str])
+    assert_type(await (await send.aenqueue(7)).aresult(), str)
+    assert_type(send.using(conn=conn, key="k", delay=timedelta(hours=1)).enqueue(7), Handle[str])
+    assert_type(await send.using(conn=aconn).aenqueue(7), Handle[str])
+    assert_type(send.job(7), PendingJob[str])
+    assert_type(with_context.enqueue(user_id=7), Handle[datetime])
+    assert_type(await with_context(ctx, 7), datetime)
+    assert_type(plain_context.enqueue("x"), Handle[None])
+    assert_type(app.enqueue_many([add.job(i) for i in range(3)], conn=conn), list[Handle[int]])
+    assert_type(app.cancel(1), State)
+    assert_type(await app.acancel(1), State)
+    app.push(Letter(to="ann"), conn=conn, priority=3)
+    assert_type(Letter(to="ann").copies, int)
+
+
+async def bad() -> None:
+    add.enqueue("x")  # error: arg-type
+    add.enqueue()  # error: call-arg
+    add.enqueue(1, c=2)  # error: call-arg
+    add.job(a=None)  # error: arg-type
+    send.enqueue(user_id="x")  # error: arg-type
+    await send.aenqueue(1, True)  # error: call-arg
+    send.using(prio=3)  # error: call-arg
+    send.using(delay=5)  # error: arg-type
+    send.using(key="k", key_policy="maybe")  # error: arg-type
+    send.using(key="k").enqueue("x")  # error: arg-type
+    with_context.enqueue(ctx=None, user_id=7)  # error: call-arg
+    plain_context.enqueue(7)  # error: arg-type
+    Letter("ann")  # error: call-arg
+    Letter(to=7)  # error: arg-type
+    app.push(7)  # error: arg-type
