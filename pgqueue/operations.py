@@ -19,6 +19,11 @@ class Operations:
 
     _client: Client
 
+    @property
+    def client(self) -> Client:
+        """What runs verbs on connections."""
+        return self._client
+
     def cancel(self, job_id: int, *, conn: Any = None) -> State:
         """Cancel a job, or tell a running one to stop; return the state it was in. Raises JobNotFound."""
         return self._client.run(calls.cancel(job_id), conn=conn, instead="acancel")

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 import psycopg_pool
 
+from pgqueue.dsn import EMBEDDED
 from pgqueue.errors import ConfigError, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Pools:
         self._lock = threading.Lock()
         self._sync: SyncPool | None = None
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncPool] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
@@ -83,7 +85,7 @@ class Pools:
         self._check_process()
         with self._lock:
             if self._sync is None:
-                dsn = self._dsn()
+                dsn = self._address()
                 psycopg.connect(dsn, **_CONNECT).close()  # the pool would retry a wrong password in silence
                 self._sync = psycopg_pool.ConnectionPool(
                     dsn,
@@ -100,20 +102,19 @@ class Pools:
             self._leave_to_parent()
         self._check_process()
         loop = asyncio.get_running_loop()
-        dsn = self._dsn()
-        probe = await psycopg.AsyncConnection.connect(dsn, **_CONNECT)
-        await probe.close()
-        pool = self._async.get(loop)  # another task may have been quicker while we waited
-        if pool is None:
-            pool = self._async[loop] = psycopg_pool.AsyncConnectionPool(
-                dsn,
-                kwargs=_CONNECT,
-                open=False,
-                check=psycopg_pool.AsyncConnectionPool.check_connection,
-                **self._limits(),
+        async with self._turns.setdefault(loop, asyncio.Lock()):
+            if found := self._async.get(loop):
+                return found
+            dsn = self._address()
+            probe = await psycopg.AsyncConnection.connect(dsn, **_CONNECT)
+            await probe.close()
+            check = psycopg_pool.AsyncConnectionPool.check_connection
+            pool: AsyncPool = psycopg_pool.AsyncConnectionPool(
+                dsn, kwargs=_CONNECT, open=False, check=check, **self._limits()
             )
             await pool.open()
-        return pool
+            self._async[loop] = pool
+            return pool
 
     def close(self) -> None:
         """Close the sync pool; the next use opens it again."""
@@ -129,6 +130,15 @@ class Pools:
         if self._pid == os.getpid() and (pool := self._async.pop(asyncio.get_running_loop(), None)):
             await pool.close()
         await asyncio.to_thread(self.close)
+
+    def _address(self) -> str:
+        dsn = self._dsn()
+        if dsn.startswith(EMBEDDED):
+            raise ConfigError(
+                f'"{dsn}" is understood by the pgq commands, which run that server; programs connect to it by the DSN '
+                "that they print"
+            )
+        return dsn
 
     def _limits(self) -> dict[str, Any]:
         return {"min_size": 1, "max_size": self._size, "timeout": self._timeout_seconds, "name": "pgqueue"}

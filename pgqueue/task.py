@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pgqueue.backoff import Backoff
+    from pgqueue.convert import Converter
     from pgqueue.handle import Handle
     from pgqueue.policy import FailurePolicy, Rule
     from pgqueue.request import Bound, Options, PendingJob, Sender
@@ -144,18 +145,35 @@ class Task(Generic[C, P, R, T]):
         return self.signature.bind
 
     def encode_result(self, value: Any) -> str:
-        """Write a result as JSON text, by the return annotation or else by its own type. Raises ArgumentError."""
+        """Write a result as JSON text. Raises ArgumentError for what JSON cannot hold.
+
+        The return annotation guides and does not judge: the work is done, so a value of another type is written by
+        what it is.
+        """
+        if value is None:
+            return "null"
         try:
-            if self._result_hint is Any and value is not None:
-                return dumps(converter(type(value)).encode(value))
-            return dumps(converter(self._result_hint).encode(value))
+            return dumps(self._result_converter.encode(value))
+        except Misfit:
+            return self._encode_as_it_is(value)
+
+    def _encode_as_it_is(self, value: Any) -> str:
+        try:
+            return dumps(converter(type(value)).encode(value))
         except Misfit as misfit:
             raise ArgumentError(f'task "{self.name}": the result {misfit}') from None
 
     def decode_result(self, value: Any) -> T:
-        """Turn a stored result back into what the return annotation says; as it is without one."""
-        result: T = converter(self._result_hint).decode(value)
+        """Turn a stored result back into what the return annotation says, or leave it as it is if it does not fit."""
+        try:
+            result: T = self._result_converter.decode(value)
+        except Misfit:
+            result = value
         return result
+
+    @functools.cached_property
+    def _result_converter(self) -> Converter:
+        return converter(self._result_hint)
 
     @functools.cached_property
     def _result_hint(self) -> Any:

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from pgqueue import (
     App,
     ArgumentError,
+    ConfigError,
     DatabaseUnavailable,
     Handle,
     InvalidArgument,
@@ -425,6 +426,23 @@ def test_each_event_loop_has_connections_of_its_own(dsn: str, conn: Any) -> None
     asyncio.run(once())
 
     assert count(conn) == 2
+
+
+async def test_tasks_of_a_loop_share_one_pool(dsn: str, conn: Any) -> None:
+    async with asyncio.timeout(20):
+        app = App(dsn, pool_size=2)
+        task = app.task(name="greet")(greet)
+        await asyncio.gather(*(task.aenqueue(user_id=n) for n in range(10)))
+        used = conn.execute("select count(*) from pg_stat_activity where application_name = 'pgqueue'").fetchone()[0]
+        await app.aclose()
+
+    assert count(conn) == 10
+    assert used <= 2
+
+
+def test_an_embedded_database_is_left_to_the_commands() -> None:
+    with pytest.raises(ConfigError, match=r'"embedded:/x" is understood by the pgq commands'):
+        App("embedded:/x").open()
 
 
 def test_threads_share_one_pool(dsn: str, conn: Any) -> None:

@@ -259,7 +259,7 @@ def test_other_languages_spellings_are_understood() -> None:
         (Path | None, object(), "must be Path | None, got <object object"),
         (tuple[int, int], (1,), "must be a tuple[int, int], got (1,)"),
         (datetime | str, "2026-01-01", "is ambiguous: a str would come back as datetime"),
-        (type(Path), 1, "which pgqueue cannot send"),
+        (type(Path), 1, "declared as type, which pgqueue cannot turn into JSON"),
         (timedelta, timedelta(days=10**8, microseconds=1), "cannot hold exactly; round it to seconds"),
     ],
 )

@@ -248,8 +248,20 @@ def test_results_follow_the_return_annotation() -> None:
     assert basket.decode_result(stored) == Basket([1], AT)
     assert loads(bare.encode_result(AT)) == "2026-03-01T12:00:00+00:00"
     assert nothing.encode_result(None) == "null"
-    with pytest.raises(ArgumentError, match=r"the result must be None, got 3"):
-        nothing.encode_result(3)
+
+
+def test_a_result_of_another_type_than_annotated_is_kept_as_it_is() -> None:
+    assert nothing.encode_result(3) == "3"
+    assert basket.decode_result([3]) == [3]  # type: ignore[comparison-overlap]
+
+
+def test_a_result_that_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(
+        ArgumentError, match=r'task ".*nothing": the result is of type module, declared as module, which'
+    ):
+        nothing.encode_result(pickle)
+    with pytest.raises(ArgumentError, match=r"the result is nan"):
+        bare.encode_result(float("nan"))
 
 
 def test_a_pending_job_shows_no_arguments() -> None:
