@@ -105,7 +105,7 @@ def _subclass(kind: Any, plain: Converter) -> Converter:
 def _unknown(kind: type) -> Converter:
     def refuse(value: Any) -> Any:
         raise Misfit(
-            f"is of type {type(value).__name__}, declared as {kind.__name__}, which pgqueue cannot turn into JSON and back",
+            f"is of type {type(value).__name__}, declared as {kind.__name__}, which pgqueue cannot turn into JSON",
             "send its id and load it in the task, or use a dataclass or a Pydantic model",
         )
 

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 from pgqueue.annotation import converter
 from pgqueue.codec import Misfit, write
@@ -161,7 +161,7 @@ def _converter(parameter: Parameter, hint: Any) -> Converter:
     if parameter.kind is Parameter.VAR_POSITIONAL:
         return converter(tuple[hint, ...])
     if parameter.default is None:
-        hint = hint | None if hint is not Any and not isinstance(hint, str) else hint
+        hint = Optional[hint]  # noqa: UP045 - `|` fails for what is no type
     return converter(hint)
 
 
