@@ -1,0 +1,139 @@
+"""What a running handler may know and do about its own job: the `ctx` parameter.
+
+The same object serves all kinds of handlers. `progress`, `cancelled`, `job` and `attempt` touch no connection; `guard` and
+`complete` run on a connection that the handler brings, inside the handler's transaction: on an async connection they are
+awaited, on a sync one they are plain calls. Every write carries the lease token, so an attempt that lost its job changes
+nothing (I4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgqueue import calls
+from pgqueue.client import Client
+from pgqueue.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """The job as its attempt sees it. Times are aware, by the database's clock."""
+
+    id: int
+    task: str
+    queue: str
+    args: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    key: str | None
+    priority: int
+    attempt: int
+    failures: int
+    losses: int
+    max_attempts: int
+    run_at: datetime
+    created_at: datetime
+
+
+class _Done:
+    """Nothing left to wait for; so that a call that needs no await may be awaited all the same."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_DONE = _Done()
+
+
+class Context:
+    """One attempt, as its handler sees it."""
+
+    __slots__ = ("_client", "_encode", "_job", "_read_job", "_report", "_stop", "completed", "job_id", "token")
+
+    def __init__(
+        self,
+        *,
+        job_id: int,
+        token: int,
+        read_job: Callable[[], JobInfo],
+        client: Client,
+        encode: Callable[[Any], str],
+        report: Callable[[float | None, str | None], None],
+        stop: Callable[[], str | None],
+    ) -> None:
+        self.job_id = job_id
+        self.token = token
+        self.completed = False
+        self._read_job = read_job
+        self._job: JobInfo | None = None
+        self._client = client
+        self._encode = encode
+        self._report = report
+        self._stop = stop
+
+    @property
+    def job(self) -> JobInfo:
+        """The job: id, task, queue, args, meta, key, priority, attempt, failures, losses, max_attempts, times."""
+        if self._job is None:
+            self._job = self._read_job()
+        return self._job
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1; it never repeats for a job."""
+        return self.job.attempt
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the handler should stop: cancelled, out of time, shutting down, or its lease is gone.
+
+        Async handlers and processes are stopped anyway; threads have to look.
+        """
+        return self._stop() is not None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why: "cancelled", "timeout", "shutdown" or "lease lost"; None to go on."""
+        return self._stop()
+
+    def progress(self, fraction: float | None = None, note: str | None = None) -> Awaitable[None]:
+        """Report how far the job is: a fraction from 0 to 1, a note, or both. Sent within half a second, the latest wins.
+
+        Raises InvalidArgument. May be awaited or not.
+        """
+        if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
+            raise InvalidArgument(f"progress: the fraction must be a number from 0 to 1, got {fraction!r}")
+        if note is not None:
+            note = str(note).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:1000]
+        self._report(None if fraction is None else float(fraction), note)
+        return _DONE
+
+    def guard(self, conn: Any) -> Any:
+        """Lock this attempt's lease until conn's transaction ends. Raises LeaseLost: then roll back.
+
+        Awaited on an async connection. What commits in that transaction was done by the owner of the job.
+        """
+        return self._run(calls.guard(self.job_id, self.token), conn)
+
+    def complete(self, conn: Any, result: Any = None) -> Any:
+        """Make the job's success part of conn's transaction: effects and success commit together, or not at all.
+
+        Awaited on an async connection. Commit before the handler returns; the handler's own return value is then
+        ignored. Raises LeaseLost, and ArgumentError for a result that is not JSON.
+        """
+        call = calls.complete(self.job_id, self.token, None if result is None else self._encode(result))
+        outcome = self._run(call, conn)
+        self.completed = True
+        return outcome
+
+    def _run(self, call: calls.Call[None], conn: Any) -> Any:
+        from psycopg import AsyncConnection
+
+        if isinstance(conn, AsyncConnection):
+            return self._client.arun(call, conn=conn)
+        return self._client.run(call, conn=conn, instead="it with a psycopg connection of the handler's own")

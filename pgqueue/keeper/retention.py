@@ -1,0 +1,93 @@
+"""Drops the days of history that retention does not keep. Whole partitions, so that it costs the same at any size.
+
+A day is detached concurrently and then dropped, both under a lock timeout: readers and writers of other days go on, and a
+long transaction in the way only puts it off. Arguments of unfinished and dead jobs are carried forward first; those of a
+day go one day after its history. Runs on a connection of its own, since it may have to wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from pgqueue.calls import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+
+class Retention:
+    """The duty that starts a sweep over the expired days, in a thread of its own."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+        """Look whether a day has expired; if so, drop it in the background."""
+        expired = conn.execute(statement("expired_days", schema)).fetchall()
+        if expired and (self._thread is None or not self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._sweep, args=(schema,), name="pgqueue-retention", daemon=True)
+            self._thread.start()
+        return (600.0 if expired else 3600.0) * random.uniform(0.8, 1.2)  # noqa: S311
+
+    def _sweep(self, schema: str) -> None:
+        try:
+            dropped = drop_expired_days(self._dsn, schema)
+        except (psycopg.Error, OSError) as error:
+            log.warning("old history was not dropped; it is tried again", extra={"error": str(error).strip()})
+        else:
+            log.info("old history was dropped", extra={"partitions": dropped})
+
+
+def drop_expired_days(dsn: str, schema: str) -> list[str]:
+    """Drop every expired partition that can be locked soon; returns the names of those dropped."""
+    dropped = []
+    with psycopg.connect(dsn, autocommit=True, prepare_threshold=None, row_factory=tuple_row) as conn:
+        conn.execute("set lock_timeout = '3s'")
+        try:
+            for parent, partition, day, pending in conn.execute(statement("expired_days", schema)).fetchall():
+                try:
+                    _drop(conn, schema, parent, partition, day, pending=pending)
+                    dropped.append(partition)
+                except (
+                    psycopg.errors.LockNotAvailable,
+                    psycopg.errors.UndefinedTable,
+                    psycopg.errors.ObjectNotInPrerequisiteState,
+                ) as error:
+                    log.info(
+                        "a partition is in use or was dropped by another worker",
+                        extra={"partition": partition, "error": str(error).strip()},
+                    )
+        finally:
+            conn.execute("reset lock_timeout")
+    return dropped
+
+
+def _drop(
+    conn: psycopg.Connection[tuple[Any, ...]], schema: str, parent: str, partition: str, day: Any, *, pending: bool
+) -> None:
+    if parent == "job_args" and not _carried(conn, schema, day):
+        return
+    names = {"parent": sql.Identifier(schema, parent), "partition": sql.Identifier(schema, partition)}
+    how = sql.SQL("finalize" if pending else "concurrently")
+    if parent:
+        conn.execute(sql.SQL("alter table {parent} detach partition {partition} ").format(**names) + how)
+    conn.execute(sql.SQL("drop table {partition}").format(**names))
+
+
+def _carried(conn: psycopg.Connection[tuple[Any, ...]], schema: str, day: Any) -> bool:
+    """Carry the day's stragglers forward; whether none is left."""
+    rows: Sequence[tuple[Any, ...]] = conn.execute(statement("carry_args", schema), {"day": day}).fetchall()
+    carried, left = rows[0]
+    if carried:
+        log.info("arguments were carried forward", extra={"day": str(day), "jobs": carried})
+    return bool(left == 0)

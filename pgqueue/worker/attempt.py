@@ -1,0 +1,130 @@
+"""One leased job in the hands of a worker, from the claim to its outcome.
+
+I/O-free. An attempt is made from the row that the claim returned; what handlers rarely ask for is read from the row when
+they do.
+"""
+
+from __future__ import annotations
+
+import traceback
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pgqueue import codec
+from pgqueue.context import JobInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from pgqueue.task import Task
+
+MESSAGE_LIMIT = 4_000  # characters of an error's message, and of its traceback, that history keeps
+TRACEBACK_LIMIT = 16_000
+
+# The columns of a job's row, in the order of the function `step`.
+(
+    KIND,
+    ID,
+    TASK,
+    ARGS,
+    META,
+    ATTEMPT,
+    FAILURES,
+    LOSSES,
+    MAX_ATTEMPTS,
+    TIMEOUT,
+    PRIORITY,
+    RUN_AT,
+    CREATED_AT,
+    EXPIRED,
+    KEY,
+) = range(15)
+
+
+class Attempt:
+    """A leased job: what the claim said, and how it stands in this process."""
+
+    __slots__ = ("alone", "deadline", "id", "queue", "row", "started", "stop_reason", "stopper", "task", "token")
+
+    def __init__(
+        self, row: Sequence[Any], task: Task[..., ..., Any, Any], queue: str, token: int, *, alone: bool = False
+    ) -> None:
+        self.row = row
+        self.id: int = row[ID]
+        self.task = task
+        self.queue = queue
+        self.token = token
+        self.alone = alone
+        self.started = 0.0  # by the monotonic clock, like the deadline
+        self.deadline = float("inf")
+        self.stop_reason: str | None = None
+        self.stopper: Any = None  # what runs it and can stop it
+
+    def begin(self, now: float) -> None:
+        """Start the clock."""
+        timeout: timedelta = self.row[TIMEOUT] or self.task.timeout
+        self.started = now
+        self.deadline = now + timeout.total_seconds()
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments as JSON values."""
+        text = self.row[ARGS]
+        if text == "{}":
+            return {}
+        value: dict[str, Any] = codec.loads(text or "{}")
+        return value
+
+    def info(self) -> JobInfo:
+        """The job as its handler sees it."""
+        row = self.row
+        return JobInfo(
+            id=self.id,
+            task=self.task.name,
+            queue=self.queue,
+            args=self.arguments(),
+            meta=codec.loads(row[META]) if row[META] else {},
+            key=row[KEY],
+            priority=row[PRIORITY],
+            attempt=row[ATTEMPT],
+            failures=row[FAILURES],
+            losses=row[LOSSES],
+            max_attempts=row[MAX_ATTEMPTS] or self.task.max_attempts,
+            run_at=_time(row[RUN_AT]),
+            created_at=_time(row[CREATED_AT]),
+        )
+
+
+def _time(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def describe(error: BaseException, *, skip: int = 0) -> dict[str, str]:
+    """An exception as history keeps it: {type, message, traceback}, without our own `skip` outermost frames."""
+    frames: TracebackType | None = error.__traceback__
+    for _ in range(skip):
+        if frames is not None and frames.tb_next is not None:
+            frames = frames.tb_next
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ in {"builtins", "pgqueue.errors"}
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - a handler's exception may be unable to say anything
+        message = f"(its message raised {type(broken).__name__})"
+    lines = traceback.format_exception(kind, error, frames)
+    return {
+        "type": name,
+        "message": storable(message, MESSAGE_LIMIT),
+        "traceback": storable("".join(lines), TRACEBACK_LIMIT),
+    }
+
+
+def storable(text: str, limit: int) -> str:
+    """Text that PostgreSQL can hold: no NUL, no lone surrogates, the middle left out when it is longer than `limit`."""
+    if len(text) > limit:
+        text = f"{text[: limit // 3]}\n... {len(text) - limit} characters left out ...\n{text[-(limit - limit // 3) :]}"
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -1,0 +1,106 @@
+"""The process that runs `cpu=True` handlers for a worker: reads a job, runs it, answers, until its parent is gone.
+
+It imports the app as the parent did, so handlers come from the registry and never from what a job says. Everything that it
+prints goes where the worker's output goes; the conversation has a socket of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from pgqueue import codec
+from pgqueue.context import Context
+from pgqueue.errors import ArgumentError, LeaseLost
+from pgqueue.outcome import Answer, Retry, Snooze
+from pgqueue.worker.attempt import ID, Attempt, describe
+
+
+def main() -> None:
+    """Serve jobs over the socket whose descriptor is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    conn = socket.socket(fileno=int(sys.argv[1]))
+    threading.Thread(target=_end_with_parent, args=(conn, os.getppid()), daemon=True).start()
+    lines = conn.makefile("rb")
+    hello = codec.loads(lines.readline())
+    sys.path[:] = hello["path"]
+    try:
+        module, _, name = hello["app"].partition(":")
+        app = getattr(importlib.import_module(module), name)
+    except BaseException as error:  # noqa: BLE001 - told to the parent, which says it for all its jobs
+        _send(conn, {"error": f"{type(error).__name__}: {error}"})
+        return
+    app.configure(dsn=hello["dsn"], schema=hello["schema"])
+    _send(conn, {"ready": os.getpid()})
+    for line in lines:
+        message = codec.loads(line)
+        _send(conn, _run(conn, app, message))
+
+
+def _end_with_parent(conn: socket.socket, parent: int) -> None:
+    """End this process when the worker has gone, even in the middle of a handler."""
+    poll = select.poll()
+    poll.register(conn, select.POLLHUP | getattr(select, "POLLRDHUP", 0))
+    while True:
+        if poll.poll(1000) or os.getppid() != parent:
+            os._exit(1)
+
+
+def _send(conn: socket.socket, message: dict[str, Any]) -> None:
+    conn.sendall(codec.dumps(message).encode() + b"\n")
+
+
+def _run(conn: socket.socket, app: Any, message: dict[str, Any]) -> dict[str, Any]:
+    row = message["job"]
+    task = app.tasks[row[2]]
+    attempt = Attempt(row, task, message["queue"], message["token"])
+    context = Context(
+        job_id=row[ID],
+        token=attempt.token,
+        read_job=attempt.info,
+        client=app.client,
+        encode=task.encode_result,
+        report=lambda fraction, note: _send(conn, {"progress": [fraction, note]}),
+        stop=lambda: None,
+    )
+    try:
+        args, kwargs = task.bind(attempt.arguments())
+        value = task.run_target(context, *args, **kwargs) if task.wants_ctx else task.run_target(*args, **kwargs)
+    except BaseException as error:  # noqa: BLE001 - told to the parent, which judges it
+        if isinstance(error, SystemExit) and not isinstance(error, Exception):
+            error = RuntimeError(f"the handler called sys.exit({error.code!r})").with_traceback(error.__traceback__)
+        return _raised(error)
+    if context.completed:
+        return {"end": "completed"}
+    if isinstance(value, Answer):
+        return _raised(value)
+    try:
+        return {"end": "value", "result": None if value is None else task.encode_result(value)}
+    except ArgumentError as error:
+        return {"end": "unserialisable", "error": describe(error)}
+
+
+def _raised(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, LeaseLost):
+        return {"end": "released"}
+    if isinstance(error, Answer):
+        wait = error.after if isinstance(error, Retry) else error.for_ if isinstance(error, Snooze) else None
+        verb = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "pgqueue.outcome")
+        return {
+            "end": "answer",
+            "verb": verb,
+            "reason": error.reason,
+            "seconds": None if wait is None else wait.total_seconds(),
+        }
+    names = [f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__]
+    return {"end": "raised", "policy": names, "error": describe(error, skip=1)}
+
+
+if __name__ == "__main__":
+    main()

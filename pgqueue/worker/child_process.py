@@ -1,0 +1,91 @@
+"""A worker process as its supervisor sees it: a pid, a pipe on which it says that it lives, and a lifeline to hold it by."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from pgqueue.worker.settings import SETTINGS
+
+
+class ChildProcess:
+    """One child: started once, watched, ended."""
+
+    def __init__(
+        self, settings: dict[str, Any], *, only_suspects: bool = False, replaces: ChildProcess | None = None
+    ) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+        self._heard_at = 0.0
+        self.only_suspects = only_suspects
+        self.replaces = replaces
+        self.ready = False
+        self.killed = False
+        self.status_fd = -1
+        self.started_at = 0.0
+
+    def start(self) -> None:
+        """Start the process, in a session of its own: a terminal's Ctrl-C reaches the supervisor only, which passes it on once."""
+        self.status_fd, status = os.pipe()
+        lifeline, self._lifeline = os.pipe()
+        os.set_blocking(self.status_fd, False)
+        settings = json.dumps(self._settings | {"status_fd": status, "lifeline_fd": lifeline})
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pgqueue.worker.main"],
+                env=os.environ | {SETTINGS: settings},
+                pass_fds=(status, lifeline),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        finally:
+            os.close(status)
+            os.close(lifeline)
+        self.started_at = self._heard_at = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before the start."""
+        return self._process.pid if self._process is not None else 0
+
+    def read(self) -> bytes:
+        """What it said since the last time."""
+        try:
+            events = os.read(self.status_fd, 65536)
+        except BlockingIOError:
+            return b""
+        if events:
+            self._heard_at = time.monotonic()
+            self.ready = self.ready or b"R" in events
+        return events
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since it last said anything."""
+        return now - self._heard_at
+
+    def ended(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.poll() is None:
+            self.killed = True
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Let go of its pipes."""
+        os.close(self.status_fd)
+        os.close(self._lifeline)

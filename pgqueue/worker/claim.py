@@ -1,0 +1,152 @@
+"""Where claims begin, and what they bring back. Comes after wake, before execute.
+
+A lane is one queue seen by one kind of handler (loop, threads, processes), because each kind has room of its own. Claims
+start at the lane's marks, the (run_at, id) claimed last for each priority: so they do not walk over the dead index entries
+of finished jobs, which matters once an old snapshot keeps these from being cleaned up. What becomes visible behind a mark (a long
+transaction's jobs, hand-backs, rescues, a priority never seen) is found by a full pass from the beginning: after every
+empty claim while passes are cheap, and every max(0.5 s, 20 x its cost) otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pgqueue.worker.attempt import ARGS, CREATED_AT, ID, KIND, PRIORITY, RUN_AT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pgqueue.worker.settle import Batch
+
+# While a pass costs less than this, every empty claim is followed by one (5 ms keeps a late job within a few round trips).
+CHEAP_PASS_SECONDS = 0.005
+PASS_INTERVAL_SECONDS = 0.5
+PASS_SHARE = 20  # a pass may take 1/20 of the time at most
+
+
+class Room(Protocol):
+    """What runs attempts of one kind, as far as claims are concerned."""
+
+    def room(self) -> int:
+        """How many more jobs it can be given now."""
+        ...
+
+
+@dataclass(slots=True)
+class Marks:
+    """For each priority, where the next claim begins."""
+
+    places: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    def params(self) -> dict[str, str]:
+        """As array literals, priorities ascending."""
+        order = sorted(self.places)
+        at = ",".join(f'"{self.places[p][0]}"' for p in order)
+        ids = ",".join(str(self.places[p][1]) for p in order)
+        return {"priorities": f"{{{','.join(map(str, order))}}}", "marks_at": f"{{{at}}}", "marks_id": f"{{{ids}}}"}
+
+    def claimed(self, rows: Sequence[Sequence[Any]], *, filled: bool, frontier: str) -> None:
+        """Move on: to the last claimed job of each priority, to the frontier where nothing due is left."""
+        last = {row[PRIORITY]: (row[RUN_AT], row[ID]) for row in rows}
+        highest = max(last) if filled else 101
+        for priority in self.places:
+            if priority in last and (filled or priority == highest):
+                self.places[priority] = last[priority]
+            elif priority < highest:
+                self.places[priority] = (frontier, 0)
+
+    def passed(self, seen: Sequence[int], *, filled: bool, frontier: str) -> None:
+        """After a full pass: a complete one begins everything at the frontier, one cut short only adds what it saw."""
+        if filled:
+            for priority in seen:
+                self.places.setdefault(priority, ("-infinity", 0))
+        else:
+            self.places = dict.fromkeys({0, *seen}, (frontier, 0))
+
+
+class Lane:
+    """One queue for one kind of handler."""
+
+    def __init__(self, queue: str, pool: Room, tasks: Sequence[str]) -> None:
+        self.queue = queue
+        self.pool = pool
+        self.tasks = sorted(tasks)
+        self.marks = Marks()
+        self.pass_seconds = 0.0
+        self.passed_at = float("-inf")
+        self.due_at = float("inf")  # when the next job falls due, by the monotonic clock
+        self.passing = False  # a costly pass is under way elsewhere
+
+    def wants_pass(self, now: float) -> bool:
+        """Whether enough time has gone by for the next full pass."""
+        return not self.passing and now - self.passed_at >= max(PASS_INTERVAL_SECONDS, PASS_SHARE * self.pass_seconds)
+
+    @property
+    def cheap(self) -> bool:
+        """Whether full passes cost next to nothing here."""
+        return self.pass_seconds < CHEAP_PASS_SECONDS
+
+    def params(self, *, full: bool, limit: int) -> dict[str, Any]:
+        """The claim's part of the parameters of a step."""
+        marks: Mapping[str, str | None] = {"priorities": None, "marks_at": None, "marks_id": None}
+        if not full and self.marks.places:
+            marks = self.marks.params()
+        return {"queue": self.queue, "tasks": self.tasks, "max_jobs": limit, **marks}
+
+
+NO_CLAIM = {"queue": "", "tasks": [], "max_jobs": 0, "priorities": None, "marks_at": None, "marks_id": None}
+
+
+def batch_params(batch: Batch) -> dict[str, Any]:
+    """The settling part of the parameters of a step."""
+    return {
+        "done_ids": f"{{{','.join(map(str, batch.ids))}}}",
+        "done_tokens": f"{{{','.join(map(str, batch.tokens))}}}",
+        "outcomes": batch.outcomes,
+    }
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a step brought back."""
+
+    jobs: list[Sequence[Any]]
+    stale: list[int]
+    lost: bool
+    suspects: bool
+    clock: str
+    frontier: str
+    next_due: str | None
+    seen: list[int] | None  # the priorities of a full pass
+
+
+def read(rows: Sequence[Sequence[Any]]) -> Reply:
+    """Sort the rows of a step by kind."""
+    jobs: list[Sequence[Any]] = []
+    reply = Reply(jobs, [], lost=False, suspects=False, clock="", frontier="", next_due=None, seen=None)
+    for row in rows:
+        kind = row[KIND]
+        if kind == "job":
+            jobs.append(row)
+        elif kind == "clock":
+            reply.clock, reply.frontier, reply.suspects = row[RUN_AT], row[CREATED_AT], row[ID] == 1
+            if row[ARGS] is not None:
+                reply.seen = [int(p) for p in row[ARGS].strip("{}").split(",") if p]
+        elif kind == "stale":
+            reply.stale.append(row[ID])
+        elif kind == "next":
+            reply.next_due = row[RUN_AT]
+        else:
+            reply.lost = True
+    return reply
+
+
+def take(lane: Lane, reply: Reply, *, limit: int, full: bool) -> bool:
+    """Move the lane's marks by what a claim of `limit` brought; returns whether the claim was filled."""
+    filled = len(reply.jobs) >= limit
+    if reply.seen is not None:
+        lane.marks.passed(reply.seen, filled=filled, frontier=reply.frontier)
+    elif not full:
+        lane.marks.claimed(reply.jobs, filled=filled, frontier=reply.frontier)
+    return filled

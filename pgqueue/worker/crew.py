@@ -1,0 +1,249 @@
+"""The pools of a worker: which task runs where, what runs now, and how it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pgqueue import codec
+from pgqueue.context import Context
+from pgqueue.errors import ConfigError
+from pgqueue.worker.claim import Lane
+from pgqueue.worker.execute import LoopPool, judge
+from pgqueue.worker.processes import ProcessPool
+from pgqueue.worker.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
+
+    from pgqueue.app import App
+    from pgqueue.worker.attempt import Attempt
+    from pgqueue.worker.link import Link
+    from pgqueue.worker.options import WorkerOptions
+    from pgqueue.worker.settle import Outbox
+
+log = logging.getLogger(__name__)
+
+Pool = LoopPool | ThreadPool | ProcessPool
+RECHECK_SECONDS = 0.05
+STUCK_GRACE_SECONDS = 5.0
+
+
+class NotCompleted(Exception):  # noqa: N818 - what history shows
+    """The handler called ctx.complete and returned, but that transaction did not commit."""
+
+
+class Crew:
+    """Everything that runs attempts in this process."""
+
+    def __init__(
+        self,
+        app: App,
+        options: WorkerOptions,
+        outbox: Outbox,
+        *,
+        link: Link,
+        on_end: Callable[[], None],
+        app_spec: str | None,
+    ) -> None:
+        self._app = app
+        self._outbox = outbox
+        self._link = link
+        self._on_end = on_end
+        self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
+        self._unproven: list[Attempt] = []
+        self._prover: asyncio.Task[None] | None = None
+        self.loop_pool = LoopPool(options.concurrency, self, self._context, on_end)
+        self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, on_end)
+        self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
+        self._process_pool: ProcessPool | None = None
+        if any(task.cpu for task in app.tasks.values()):
+            size = min(options.cpu_processes, options.concurrency)
+            self._process_pool = ProcessPool(size, self, _hello(app, app_spec), self._report, on_end)
+            self._pools.append(self._process_pool)
+
+    def queues(self) -> set[str]:
+        """The queues that the app's tasks name."""
+        return {task.queue for task in self._app.tasks.values()}
+
+    def lanes(self, queue: str) -> list[Lane]:
+        """The lanes of a queue: one for each kind of handler that the app has."""
+        tasks: dict[Pool, list[str]] = {}
+        for name, task in self._app.tasks.items():
+            tasks.setdefault(self._pool(task), []).append(name)
+        return [Lane(queue, pool, names) for pool, names in tasks.items()]
+
+    def submit(self, attempts: Iterable[Attempt]) -> None:
+        """Hand attempts to the pools of their tasks, order kept."""
+        parts: dict[Pool, list[Attempt]] = {}
+        for attempt in attempts:
+            parts.setdefault(self._pool(attempt.task), []).append(attempt)
+        for pool, part in parts.items():
+            pool.submit(part)
+
+    def _pool(self, task: Any) -> Pool:
+        if task.is_async:
+            return self.loop_pool
+        if task.cpu and self._process_pool is not None:
+            return self._process_pool
+        return self.thread_pool
+
+    def held(self) -> int:
+        """How many jobs are here, waiting or running, or unproven."""
+        return sum(pool.held() for pool in self._pools) + len(self._unproven)
+
+    def running(self) -> int:
+        """How many jobs run now. Called from any thread."""
+        return sum(len(pool.active) for pool in self._pools)
+
+    def quick(self) -> int:
+        """How many quick jobs have ended on the loop."""
+        return self.loop_pool.quick
+
+    # Stopping.
+
+    def stop_jobs(self, jobs: Iterable[int], reason: str) -> None:
+        """Stop these jobs, running or waiting."""
+        wanted = set(jobs)
+        for pool in self._pools:
+            for attempt in [*pool.active, *getattr(pool, "_ready", ())]:
+                if attempt.id in wanted and attempt.stop_reason is None:
+                    pool.stop(attempt, reason)
+
+    def stop_all(self, reason: str) -> None:
+        """Stop everything that runs."""
+        for pool in self._pools:
+            for attempt in tuple(pool.active):
+                if attempt.stop_reason != reason:
+                    pool.stop(attempt, reason)
+
+    def stop_overdue(self, now: float) -> None:
+        """Stop what has run longer than its timeout."""
+        for pool in self._pools:
+            for attempt in tuple(pool.active):
+                if now > attempt.deadline and attempt.stop_reason is None:
+                    pool.stop(attempt, "timeout")
+        self.thread_pool.report_stuck(now, STUCK_GRACE_SECONDS)
+
+    def hand_back_waiting(self, outbox: Outbox) -> None:
+        """Hand back what has not started."""
+        for pool in self._pools:
+            for attempt in pool.withdraw():
+                outbox.ended(attempt, "released")
+
+    def give_up_waiting(self) -> None:
+        """Hand back what has not started, if it is still ours."""
+        self.hand_back_waiting(self._outbox)
+
+    def drop_waiting(self) -> None:
+        """Forget what has not started: others have it."""
+        for pool in self._pools:
+            pool.withdraw()
+
+    async def close(self) -> None:
+        """End the pools."""
+        for pool in self._pools:
+            await pool.close()
+        if self._prover is not None:
+            self._prover.cancel()
+
+    # The sink of outcomes.
+
+    def succeeded(self, attempt: Attempt, result: str | None = None) -> None:
+        """Take a success."""
+        self._outbox.succeeded(attempt, result)
+
+    def ended(
+        self,
+        attempt: Attempt,
+        outcome: str,
+        *,
+        delay: timedelta | None = None,
+        error: dict[str, str] | None = None,
+        alone: bool = False,
+    ) -> None:
+        """Take any other outcome."""
+        self._outbox.ended(attempt, outcome, delay=delay, error=error, alone=alone)
+
+    def verify(self, attempt: Attempt) -> None:
+        """Find out whether the handler's transaction, in which it said `complete`, has committed."""
+        self._unproven.append(attempt)
+        if self._prover is None or self._prover.done():
+            self._prover = asyncio.get_running_loop().create_task(self._prove())
+
+    async def _prove(self) -> None:
+        while self._unproven:
+            asked = list(self._unproven)
+            try:
+                params = {"ids": [a.id for a in asked], "tokens": [a.token for a in asked]}
+                states: dict[int, str] = dict(await self._link.run("lease_states", params))  # type: ignore[arg-type]
+            except (psycopg.Error, OSError) as error:
+                log.info(
+                    "cannot look whether handlers' transactions have committed", extra={"error": str(error).strip()}
+                )
+                await asyncio.sleep(0.5)
+                continue
+            for attempt in asked:
+                match states.get(attempt.id):
+                    case None:
+                        self._unproven.remove(attempt)
+                    case "held":
+                        self._unproven.remove(attempt)
+                        judge(
+                            self,
+                            attempt,
+                            NotCompleted("ctx.complete was called, but its transaction was not committed"),
+                        )
+            self._on_end()
+            if self._unproven:
+                await asyncio.sleep(RECHECK_SECONDS)
+
+    # What handlers see.
+
+    def _context(self, attempt: Attempt) -> Context:
+        return Context(
+            job_id=attempt.id,
+            token=attempt.token,
+            read_job=attempt.info,
+            client=self._app.client,
+            encode=attempt.task.encode_result,
+            report=lambda fraction, note: self._report(attempt, fraction, note),
+            stop=lambda: attempt.stop_reason,
+        )
+
+    def _report(self, attempt: Attempt, fraction: float | None, note: str | None) -> None:
+        self._progress[attempt] = (fraction, note)
+
+    async def send_progress(self) -> None:
+        """Send the latest progress of each job that reported. Raises psycopg.Error."""
+        if not self._progress:
+            return
+        latest, self._progress = self._progress, {}
+        reports = [{"id": a.id, "token": a.token, "fraction": f, "note": n} for a, (f, n) in latest.items()]
+        rows = await self._link.run("report_progress", {"reports": codec.dumps(reports)})
+        running = {a.id for pool in self._pools for a in tuple(pool.active)}
+        self.stop_jobs([job for (job,) in rows if job in running], "lease lost")
+
+
+def _hello(app: App, spec: str | None) -> dict[str, Any]:
+    """What a child process needs to know. Raises ConfigError when the app cannot be found by an import."""
+    spec = spec or _find(app)
+    if spec is None:
+        names = ", ".join(sorted(name for name, task in app.tasks.items() if task.cpu))
+        raise ConfigError(
+            f"cpu=True tasks ({names}) run in processes that import the App: put it into a module, not into __main__"
+        )
+    return {"app": spec, "path": sys.path, "dsn": app.dsn, "schema": app.schema}
+
+
+def _find(app: App) -> str | None:
+    for module in {task.fn.__module__ for task in app.tasks.values()} - {"__main__"}:
+        for name, value in vars(sys.modules.get(module, object)).items():
+            if value is app:
+                return f"{module}:{name}"
+    return None

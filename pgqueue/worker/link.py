@@ -1,0 +1,222 @@
+"""What ties a worker process to the database: its identity there, its lease, its connections.
+
+The identity is a random id with an epoch. After a broken connection the epoch is ended, so that a claim which is still on its way
+through the old connection is refused, and the claims whose answers were lost are asked for by their tokens (I5). A worker that was
+declared lost begins again under a new id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pgqueue.keeper import duties
+from pgqueue.keeper.retention import Retention
+from pgqueue.worker import claim as claims
+from pgqueue.worker.lease import Keepalive, Lease, Request
+from pgqueue.worker.session import Rows, Session, draw_worker_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pgqueue.app import App
+    from pgqueue.worker.options import WorkerOptions
+    from pgqueue.worker.settle import Batch
+
+log = logging.getLogger(__name__)
+
+
+class Link:
+    """The worker's place in the database."""
+
+    def __init__(
+        self,
+        app: App,
+        options: WorkerOptions,
+        *,
+        queues: Sequence[str],
+        on_cancel: Callable[[list[int]], None],
+        on_lost: Callable[[int], None],
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._on_cancel = on_cancel
+        self._on_lost = on_lost
+        self._session = Session(app.dsn, app.schema)
+        self._loop = asyncio.get_running_loop()
+        self._keepalive: Keepalive | None = None
+        self._pending: int | None = None
+        self._registered = False
+        self.queues = queues
+        self.running: Callable[[], int] = lambda: 0
+        self.listener_pid: Callable[[], int | None] = lambda: None
+        self.lease = Lease(options.lease_seconds)
+        self.turned_at = time.monotonic()
+        self.uncertain: set[int] = set()
+        self.worker_id = 0
+        self.epoch = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether steps can be sent: connected, registered, and sure of what it holds."""
+        return self._registered and not self.uncertain and not self._session.broken
+
+    async def open(self) -> None:
+        """Connect, register, and start beating. Raises psycopg.Error."""
+        await self._session.connect()
+        await self._register()
+        options = self._options
+        house: list[duties.Duty] = [
+            duties.rescuing(options.lease_seconds / 3),
+            duties.sweep,
+            duties.make_partitions,
+            Retention(self._app.dsn),
+        ]
+        self._keepalive = Keepalive(
+            self._app.dsn,
+            self._app.schema,
+            self.lease,
+            worker_id=lambda: self.worker_id if self._registered else None,
+            describe=lambda: {"running": self.running(), "listener_pid": self.listener_pid()},
+            loop_turned_at=lambda: self.turned_at,
+            on_beat=lambda jobs: self._on_loop(self._on_cancel, jobs) if jobs else None,
+            on_lost=lambda worker_id: self._on_loop(self._on_lost, worker_id),
+            duties=house,
+        )
+        self._keepalive.start()
+
+    async def restore(self) -> list[tuple[str, int, Sequence[Any]]]:
+        """Become ready again. Returns jobs (queue, token, row) that claims had leased whose answers were lost. Raises psycopg.Error."""
+        if self._session.broken:
+            await self._session.connect()
+            if self._pending is not None:
+                self.uncertain.add(self._pending)
+                self._pending = None
+            if self._registered:
+                await self._recover(None)
+        found: list[tuple[str, int, Sequence[Any]]] = []
+        while self.uncertain and self._registered:
+            token = next(iter(self.uncertain))
+            found += [(row[2], token, row[3:]) for row in await self._recover(token)]
+            self.uncertain.discard(token)
+        if not self._registered:
+            self.uncertain.clear()
+            await self._register()
+        return found
+
+    async def _recover(self, token: int | None) -> Rows:
+        rows = await self._session.run("recover", {"worker_id": self.worker_id, "token": token})
+        if not rows[0][0]:
+            self._on_lost(self.worker_id)
+            return []
+        self.epoch = rows[0][1]
+        return rows[1:]
+
+    async def _register(self) -> None:
+        params = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "queues": list(self.queues),
+            "tasks": sorted(self._app.tasks),
+            "concurrency": self._options.concurrency,
+            "lease_seconds": self.lease.seconds,
+        }
+        taken = True
+        while taken:
+            self.worker_id, self.epoch = draw_worker_id(), 0
+            sent = time.monotonic()
+            rows = await self._session.run("register_worker", {"worker_id": self.worker_id, **params})
+            taken = not rows[0][0]
+        self._registered = True
+        self.lease.extend(sent)
+        log.info(
+            "registered", extra={"worker": self.worker_id, "queues": list(self.queues), "pooled": self._session.pooled}
+        )
+
+    def forget(self) -> None:
+        """The identity is gone: a new one is taken at the next restore."""
+        self._registered = False
+        self.lease.drop()
+
+    def step_params(self, token: int, claim: dict[str, Any], settle: dict[str, Any]) -> dict[str, Any]:
+        """All parameters of a step."""
+        return {"worker_id": self.worker_id, "epoch": self.epoch, "token": token, **claim, **settle}
+
+    async def step(self, token: int, claim: dict[str, Any], settle: dict[str, Any]) -> Rows:
+        """Settle and claim. Raises psycopg.Error; what was claimed is then found by `restore`."""
+        self._pending = token if claim is not claims.NO_CLAIM else None
+        rows = await self._session.run("step", self.step_params(token, claim, settle))
+        self._pending = None
+        return rows
+
+    async def claim_alone(self, queue: str, token: int, tasks: list[str]) -> Rows:
+        """Claim one job that has to run alone. Raises psycopg.Error."""
+        self._pending = token
+        rows = await self._session.run(
+            "claim_alone",
+            {"worker_id": self.worker_id, "epoch": self.epoch, "token": token, "queue": queue, "tasks": tasks},
+        )
+        self._pending = None
+        return rows
+
+    async def run(self, name: str, params: dict[str, Any]) -> Rows:
+        """Any other statement on the loop's connection. Raises psycopg.Error."""
+        return await self._session.run(name, params)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the loop's connection is gone."""
+        return self._session.broken
+
+    def refused(self) -> None:
+        """The server refused a step, so nothing was claimed by it."""
+        self._pending = None
+
+    def abort(self) -> None:
+        """Break the loop's connection under whoever waits on it."""
+        self._session.abort()
+
+    def ask(self, request: Request) -> None:
+        """Run a statement on the lease's connection."""
+        if self._keepalive is not None:
+            self._keepalive.ask(request)
+
+    def beat_now(self) -> None:
+        """Look for cancel requests now."""
+        if self._keepalive is not None:
+            self._keepalive.beat_now()
+
+    def watch(self, now: float) -> None:
+        """See to it that nothing hangs for longer than the lease allows."""
+        self.turned_at = now
+        if self._keepalive is not None:
+            self._keepalive.watch(now)
+
+    async def close(self, last: Batch) -> None:
+        """Settle what is left, hand back the rest, and leave. A database that is away is left to the rescue."""
+        try:
+            if self._registered and not self._session.broken:
+                async with asyncio.timeout(5):
+                    if last:
+                        await self._session.run("step", self.step_params(1, claims.NO_CLAIM, claims.batch_params(last)))
+                    await self._session.run("leave", {"worker_id": self.worker_id})
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            log.warning(
+                "could not take leave of the database; the lease will run out", extra={"error": str(error).strip()}
+            )
+        if self._keepalive is not None:
+            await asyncio.to_thread(self._keepalive.stop)
+        self._session.abort()
+        await self._session.close()
+
+    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            log.debug("the loop was closed before it heard of the lease")

@@ -1,0 +1,49 @@
+"""Finds an App by MODULE:APP, from the directory where the command was given."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+from pgqueue.app import App
+from pgqueue.errors import AppImportError
+
+
+def load_app(spec: str, cwd: str) -> App:
+    """Import the module and return its App; the attribute defaults to `app`. Raises AppImportError with the reason and the place."""
+    module_name, colon, attribute = spec.partition(":")
+    attribute = attribute if colon else "app"
+    if not module_name or not attribute or module_name.endswith(".py") or "/" in module_name:
+        raise AppImportError(f'"{spec}" is not MODULE:APP; for jobs.py with `app = App()` in it write jobs:app')
+    if cwd not in sys.path:
+        sys.path.insert(0, cwd)
+    try:
+        module = importlib.import_module(module_name)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise AppImportError(f"cannot import {module_name}: {type(error).__name__}: {error}{_place(error)}") from error
+    found = module
+    for part in attribute.split("."):
+        found = getattr(found, part, None)  # type: ignore[assignment]
+    if not isinstance(found, App):
+        apps = [name for name, value in vars(module).items() if isinstance(value, App)]
+        hint = f"; it has {', '.join(apps)}" if apps else "; it holds no App"
+        what = "does not exist" if found is None else f"is a {type(found).__name__}, not an App"
+        raise AppImportError(f"{module_name}:{attribute} {what}{hint}")
+    return found
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's code the import failed, as `(file:line)`."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and "importlib" not in frame.filename
+    ]
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})"
+    if len(frames) < 2:
+        return ""
+    return f" ({frames[-1].filename}:{frames[-1].lineno})"

@@ -1,0 +1,153 @@
+"""The entry of one worker process: loads the app, runs the loop, turns signals into requests, tells the supervisor how it is.
+
+Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event: `R` ready,
+`.` alive, `S` suspects wait. The end of the other pipe means that the supervisor is gone: then it drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending
+from pgqueue.worker.load import load_app
+from pgqueue.worker.options import WorkerOptions
+from pgqueue.worker.settings import RECYCLED, SETTINGS
+from pgqueue.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from pgqueue.app import App
+
+log = logging.getLogger(__name__)
+
+USAGE, APP, DATABASE, MIGRATIONS = 2, 3, 4, 5
+
+
+def main() -> int:
+    """Run one worker process. Returns its exit status."""
+    settings = json.loads(os.environ.pop(SETTINGS))
+    pipe = Pipe(settings["status_fd"], settings["lifeline_fd"])
+    faulthandler.enable()
+    try:
+        if settings["log_level"]:
+            from pgqueue.cli import logs
+
+            logs.configure(settings["log_level"], settings["log_format"])
+        app = load_app(settings["app"], settings["cwd"])
+        app.configure(dsn=settings["dsn"], schema=settings["schema"])
+        return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: one readable line, and the status that says which kind
+        if settings["debug"]:
+            traceback.print_exc()
+        return report(error)
+
+
+def report(error: BaseException) -> int:
+    """Say what is wrong in one line, and return the exit status that goes with it."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    sys.stderr.write(f"pgq: {said}\n")
+    match error:
+        case AppImportError():
+            return APP
+        case ConfigError():
+            return USAGE
+        case DatabaseUnavailable() | psycopg.OperationalError():
+            return DATABASE
+        case MigrationsPending():
+            return MIGRATIONS
+        case _:
+            return 1
+
+
+class Pipe:
+    """The way to the supervisor."""
+
+    def __init__(self, status_fd: int, lifeline_fd: int) -> None:
+        self._status_fd = status_fd
+        self.lifeline_fd = lifeline_fd
+        os.set_blocking(status_fd, False)
+
+    def tell(self, event: bytes) -> None:
+        """Write an event; a supervisor that is gone or slow is no reason to stop."""
+        try:
+            os.write(self._status_fd, event)
+        except (BlockingIOError, BrokenPipeError):
+            log.debug("the supervisor does not listen")
+
+    def watch(self, on_end: Any) -> None:
+        """Call `on_end` from a thread when the supervisor is gone."""
+        threading.Thread(target=self._wait, args=(on_end,), name="pgqueue-lifeline", daemon=True).start()
+
+    def _wait(self, on_end: Any) -> None:
+        while os.read(self.lifeline_fd, 1):
+            pass
+        on_end()
+
+
+def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe) -> int:
+    """Check the database, then work until told to stop."""
+    check_schema(app)
+    suspects = None if options.burst or options.only_suspects else lambda: pipe.tell(b"S")
+    worker = Worker(
+        app,
+        options,
+        app_spec=spec,
+        on_ready=lambda: pipe.tell(b"R"),
+        on_alive=lambda: pipe.tell(b"."),
+        on_suspects=suspects,
+    )
+
+    async def work() -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        loop.add_signal_handler(signal.SIGTSTP, worker.quiet)
+        loop.add_signal_handler(signal.SIGUSR1, dump_stacks)
+        pipe.watch(lambda: loop.call_soon_threadsafe(worker.stop))
+        return await worker.run()
+
+    with runner() as loop_runner:
+        status = loop_runner.run(work())
+    return RECYCLED if worker.recycled and status == 0 else status
+
+
+def runner() -> asyncio.Runner:
+    """A runner with uvloop's loop where that is installed (the `speed` extra)."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def check_schema(app: App) -> None:
+    """Raises DatabaseUnavailable or MigrationsPending."""
+    from pgqueue import migrate
+
+    if migrate.pending(app.dsn, app.schema):
+        raise MigrationsPending(f'migrations of schema "{app.schema}" are pending: run `pgq migrate`')
+
+
+def dump_stacks() -> None:
+    """Write the stacks of all threads and tasks to stderr."""
+    faulthandler.dump_traceback(all_threads=True)
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # threads that are stuck in a handler must not keep the process

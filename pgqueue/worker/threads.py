@@ -1,0 +1,144 @@
+"""Runs sync handlers in threads. A thread cannot be ended from outside: it is told to stop through `ctx.cancelled`, and
+reported as stuck when it does not listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from pgqueue.worker.execute import Sink, bound, finish, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pgqueue.context import Context
+    from pgqueue.worker.attempt import Attempt
+
+log = logging.getLogger(__name__)
+
+
+class ThreadPool:
+    """Runs sync handlers, at most `size` at a time, in daemon threads that are started when needed."""
+
+    def __init__(
+        self, size: int, sink: Sink, context_for: Callable[[Attempt], Context], on_end: Callable[[], None]
+    ) -> None:
+        self._size = size
+        self._sink = sink
+        self._context_for = context_for
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
+        self._results: deque[tuple[Attempt, Any, BaseException | None, Context | None]] = deque()
+        self._collecting = False
+        self._threads: list[threading.Thread] = []
+        self._waiting: set[Attempt] = set()
+        self._clean = contextvars.copy_context()
+        self._stuck: set[int] = set()
+        self.active: set[Attempt] = set()
+        self.quick = 0
+
+    def room(self) -> int:
+        """How many more jobs it can be given now."""
+        return self._size - self.held()
+
+    def held(self) -> int:
+        """How many jobs it has."""
+        return len(self.active) + len(self._waiting)
+
+    def submit(self, attempts: Iterable[Attempt]) -> None:
+        """Take attempts, to be run in this order."""
+        for attempt in attempts:
+            if bound(self._sink, attempt) is None:
+                self._on_end()
+                continue
+            self._waiting.add(attempt)
+            self._queue.put(attempt)
+            if len(self._threads) < min(self._size, self.held()):
+                thread = threading.Thread(target=self._work, name=f"pgqueue-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def withdraw(self) -> list[Attempt]:
+        """Give back what has not started."""
+        taken = []
+        while True:
+            try:
+                attempt = self._queue.get_nowait()
+            except queue.Empty:
+                return taken
+            if attempt is not None:
+                self._waiting.discard(attempt)
+                taken.append(attempt)
+
+    def stop(self, attempt: Attempt, reason: str) -> None:
+        """Ask a running handler to stop; it has to look at `ctx.cancelled`."""
+        attempt.stop_reason = reason
+
+    def report_stuck(self, now: float, grace_seconds: float) -> None:
+        """Say, once a job, which threads ignore that their time is over, and where they are."""
+        frames = sys._current_frames()  # noqa: SLF001 - the documented way to a thread's stack
+        for attempt in tuple(self.active):
+            if attempt.stop_reason is None or attempt.id in self._stuck or now < attempt.deadline + grace_seconds:
+                continue
+            self._stuck.add(attempt.id)
+            frame = frames.get(attempt.stopper)
+            where = "".join(traceback.format_stack(frame, limit=8)) if frame else "unknown"
+            log.error(
+                "job is stuck: its thread ignores ctx.cancelled; run it with cpu=True or look at ctx.cancelled in its loops\n%s",
+                where,
+                extra={"job": attempt.id, "task": attempt.task.name, "reason": attempt.stop_reason},
+            )
+
+    def _work(self) -> None:
+        while (attempt := self._queue.get()) is not None:
+            self.active.add(attempt)
+            self._waiting.discard(attempt)
+            attempt.stopper = threading.get_ident()
+            attempt.begin(time.monotonic())
+            context = self._context_for(attempt) if attempt.task.wants_ctx else None
+            value, error = None, None
+            try:
+                value = self._clean.copy().run(self._call, attempt, context)
+            except BaseException as raised:  # noqa: BLE001 - judged on the loop, never swallowed
+                error = raised
+            self._results.append((attempt, value, error, context))
+            if not self._collecting:
+                self._collecting = True
+                try:
+                    self._loop.call_soon_threadsafe(self._collect)
+                except RuntimeError:  # the loop is closed: the process is ending, the lease decides
+                    return
+
+    @staticmethod
+    def _call(attempt: Attempt, context: Context | None) -> Any:
+        args, kwargs = attempt.task.bind(attempt.arguments())
+        if context is None:
+            return attempt.task.run_target(*args, **kwargs)
+        return attempt.task.run_target(context, *args, **kwargs)
+
+    def _collect(self) -> None:
+        self._collecting = False
+        while self._results:
+            attempt, value, error, context = self._results.popleft()
+            if error is None:
+                finish(self._sink, attempt, value, context)
+            else:
+                judge(self._sink, attempt, error, skip=2)
+            self.active.discard(attempt)
+            self._stuck.discard(attempt.id)
+            self._on_end()
+
+    async def close(self) -> None:
+        """Let idle threads end; those that are stuck end with the process."""
+        for _ in self._threads:
+            self._queue.put(None)

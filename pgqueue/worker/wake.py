@@ -1,0 +1,190 @@
+"""Sleeps until there may be work, and is woken at once when somebody enqueues. Comes before claim; decides nothing.
+
+A sleeping worker holds a shared advisory lock for each of its queues on its listening connection: enqueueing notifies only while
+somebody does. The lock is a hint, as the notification is: what both miss is found by polling, after a twentieth of the
+time since the last job, from a millisecond up to the poll interval. So a job whose transaction stayed open for 2 s after its
+enqueue is seen within 0.1 s of its commit, even if nobody slept when it was enqueued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from pgqueue.calls import statement
+from pgqueue.worker.session import backoff, conninfo, shut_down_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+log = logging.getLogger(__name__)
+
+POLL_SHARE = 0.05
+POLL_LEAST_SECONDS = 0.001
+
+
+def poll_gap(idle_seconds: float, poll_interval_seconds: float) -> float:
+    """How long to wait before the next look, after so long without a job."""
+    return min(max(POLL_SHARE * idle_seconds, POLL_LEAST_SECONDS), poll_interval_seconds)
+
+
+class Listener:
+    """The listening connection of a worker: wakes it, and says that it sleeps."""
+
+    def __init__(
+        self,
+        dsn: str,
+        schema: str,
+        queues: Iterable[str],
+        *,
+        on_wake: Callable[[], None],
+        on_control: Callable[[], None],
+    ) -> None:
+        self._dsn = conninfo(dsn)
+        self._schema = schema
+        self._queues = list(queues)
+        self._on_wake = on_wake
+        self._on_control = on_control
+        self._conn: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._keys: list[int] = []
+        self._control = ""
+        self._reader_fd = -1
+        self._broken = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self.asleep = False
+        self.pid: int | None = None
+
+    async def run(self) -> None:
+        """Listen for ever, over any number of connections. A pooler in the way makes it give up: polling goes on."""
+        turn = 0
+        while True:
+            try:
+                await self._connect()
+            except (psycopg.Error, OSError) as error:
+                log.warning("cannot listen; jobs are found by polling", extra={"error": str(error).strip()})
+                await self._drop()
+                await backoff(turn)
+                turn += 1
+                continue
+            if self._pooled:
+                log.warning(
+                    "a connection pooler is in the way of LISTEN: jobs are found by polling; give --listen-dsn a direct address, or --no-listen"
+                )
+                await self._drop()
+                return
+            turn = 0
+            self._on_wake()
+            await self._broken.wait()
+            await self._drop()
+
+    async def sleep(self) -> bool:
+        """Say that this worker sleeps. True: it is news, and the caller has to look for jobs once more before it does."""
+        if self.asleep or self._conn is None:
+            return False
+        async with self._lock:
+            taken = await self._locks("lock_sleep")
+        self.asleep = taken
+        return taken
+
+    async def awake(self) -> None:
+        """Say that this worker is busy: nobody needs to notify it."""
+        if not self.asleep or self._conn is None:
+            return
+        self.asleep = False
+        async with self._lock:
+            await self._locks("unlock_sleep")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._drop()
+
+    async def _locks(self, name: str) -> bool:
+        conn = self._conn
+        if conn is None:
+            return False
+        try:
+            self._unwatch()
+            rows = await (await conn.execute(statement(name, self._schema), {"keys": self._keys})).fetchall()
+            self._watch()
+        except (psycopg.Error, OSError):
+            self._broken.set()
+            return False
+        return all(row[0] for row in rows)
+
+    async def _connect(self) -> None:
+        self._broken.clear()
+        conn = await psycopg.AsyncConnection.connect(
+            self._dsn,
+            autocommit=True,
+            prepare_threshold=None,
+            fallback_application_name="pgq work (listen)",
+            row_factory=tuple_row,
+        )
+        self._conn = conn
+        conn.add_notify_handler(self._notified)
+        backend = (await (await conn.execute("select pg_backend_pid()")).fetchall())[0][0]
+        self._pooled = backend != conn.info.backend_pid
+        if self._pooled:
+            return
+        rows = await (
+            await conn.execute(statement("wake_keys", self._schema), {"queues": [None, *self._queues]})
+        ).fetchall()
+        self._keys = [key for queue, key, _ in rows if queue is not None]
+        self._control = next(channel for queue, _, channel in rows if queue is None)
+        for _, _, channel in rows:
+            await conn.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+        self.pid = backend
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._conn is not None and not self._conn.closed:
+            self._reader_fd = self._conn.fileno()
+            asyncio.get_running_loop().add_reader(self._reader_fd, self._readable)
+            self._dispatch(self._conn)
+
+    def _unwatch(self) -> None:
+        if self._reader_fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._reader_fd)
+            self._reader_fd = -1
+
+    def _readable(self) -> None:
+        conn = self._conn
+        if conn is None or conn.closed:
+            self._unwatch()
+            self._broken.set()
+            return
+        try:
+            conn.pgconn.consume_input()
+        except psycopg.Error:
+            self._unwatch()
+            self._broken.set()
+            return
+        self._dispatch(conn)
+
+    def _dispatch(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        while (notify := conn.pgconn.notifies()) is not None:
+            self._wake(notify.relname.decode())
+
+    def _notified(self, notify: psycopg.Notify) -> None:
+        self._wake(notify.channel)
+
+    def _wake(self, channel: str) -> None:
+        if channel == self._control:
+            self._on_control()
+        else:
+            self._on_wake()
+
+    async def _drop(self) -> None:
+        self._unwatch()
+        self.asleep = False
+        self.pid = None
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            shut_down_socket(conn)
+            await conn.close()
+
+    _pooled = False
