@@ -1,0 +1,35 @@
+"""`pgq demo`: the tour, on a server of its own when no database is named."""
+
+import os
+from importlib.util import find_spec
+
+import typer
+
+from pgqueue.cli.command import command
+from pgqueue.cli.session import Session
+from pgqueue.dsn import LIBPQ_VARIABLES
+from pgqueue.errors import ConfigError
+
+_EXTRA = "pip install 'pgqueue[demo]' (or, in a checkout, pip install -e '.[demo]')"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "demo")(demo)
+
+
+def demo(session: Session) -> int:
+    """Run the sign-up story on real input: mails over SMTP, an import, a worker killed half way. Under 30 s."""
+    from rich.console import Console
+
+    if find_spec("aiosmtpd") is None:
+        raise ConfigError(f"the demo needs its SMTP server, aiosmtpd, which is not installed: {_EXTRA}")
+    from pgqueue.demo import run
+
+    return run(_dsn(session), console=Console(highlight=False))
+
+
+def _dsn(session: Session) -> str | None:
+    """The database to use; None when nothing names one."""
+    variables = ("PGQ_DSN", "DATABASE_URL", *LIBPQ_VARIABLES)
+    return session.dsn if session.given_dsn or any(os.environ.get(name) for name in variables) else None

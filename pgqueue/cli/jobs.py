@@ -1,0 +1,142 @@
+"""`pgq jobs ls` and `show`: pages of jobs, newest first, and all that is known of one."""
+
+import heapq
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from pgqueue.cli import output
+from pgqueue.cli.command import command
+from pgqueue.cli.output import Row, clean, message_of, print_json, print_line, show, text
+from pgqueue.cli.session import Session
+from pgqueue.errors import InvalidArgument, JobNotFound
+from pgqueue.job import State
+
+MOST = 100_000
+COLUMNS: tuple[output.Column, ...] = (
+    ("id", text("id")),
+    ("state", text("state")),
+    ("task", text("task")),
+    ("queue", text("queue")),
+    ("key", text("key")),
+    ("attempt", text("attempt")),
+    ("when", lambda job: show(job["finished_at"] or job["started_at"] or job["run_at"])),
+    ("error", lambda job: message_of(job["error"]) if job["error"] else "-"),
+)
+
+# State -> the page statement that has such jobs, and how to ask it for this state only.
+_PAGES: Mapping[State, tuple[str, Mapping[str, bool]]] = {
+    State.SCHEDULED: ("page_queued", {"running": False, "due": False}),
+    State.READY: ("page_queued", {"running": False, "due": True}),
+    State.RUNNING: ("page_queued", {"running": True}),
+    State.SUCCEEDED: ("page_finished", {"succeeded": True}),
+    State.CANCELLED: ("page_finished", {"succeeded": False}),
+    State.DEAD: ("page_dead", {}),
+}
+_NO_FILTER: dict[str, Any] = {"running": None, "due": None, "succeeded": None}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "ls")(ls)
+    command(app, "show")(show_job)
+
+
+def ls(
+    session: Session,
+    state: Annotated[
+        str | None, typer.Option("--state", "-s", help="Only these states: dead, or ready,running ...")
+    ] = None,
+    queue: Annotated[str | None, typer.Option("--queue", "-q", help="Only this queue.")] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Only jobs with this key.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="At most so many.")] = 50,
+    before: Annotated[int | None, typer.Option("--before", metavar="ID", help="The page below this id.")] = None,
+) -> None:
+    """List jobs, newest first."""
+    filters = {"queue": queue, "task": task, "key": key, "limit": limit, "before": before}
+    print_page(session, states(state), filters, empty="no such job")
+
+
+def print_page(session: Session, wanted: list[State], filters: Mapping[str, Any], *, empty: str) -> None:
+    """Print one page of the jobs in these states, or in any if there are none."""
+    limit = filters["limit"]
+    found = [session.rows(name, {**filters, **only}) for name, only in _statements(wanted)]
+    page = list(heapq.merge(*found, key=lambda job: -job["id"]))[:limit]
+    if session.as_json:
+        print_json(page)
+        return
+    output.print_table(page, COLUMNS, empty=empty)
+    if len(page) == limit and output.is_terminal():
+        print_line(f"older ones: --before {page[-1]['id']}")
+
+
+def states(written: str | None) -> list[State]:
+    """Read `dead` or `ready,running`. Raises InvalidArgument."""
+    try:
+        return [State(word.strip().lower()) for word in written.split(",")] if written else []
+    except ValueError:
+        raise InvalidArgument(f'--state "{written}": the states are {", ".join(State)}') from None
+
+
+def show_job(
+    session: Session, job_id: Annotated[int, typer.Argument(metavar="ID", envvar="PGQ_JOBS_SHOW_ID", help="The job.")]
+) -> None:
+    """Show all that is known of a job: its fields, arguments, and attempts with errors and tracebacks."""
+    found = session.rows("job", {"id": job_id})
+    if not found:
+        raise JobNotFound(f"there is no job {job_id}: it never existed, was rolled back, or retention has dropped it")
+    job: dict[str, Any] = found[0]
+    attempts = session.rows("attempts", {"id": job_id})
+    if session.as_json:
+        print_json({**job, "attempts": attempts})
+        return
+    output.print_fields(
+        (name, clean(_field(name, value))) for name, value in job.items() if name not in {"args", "meta", "error"}
+    )
+    for name in ("args", "meta"):
+        if job[name] is not None:
+            print_line(f"\n{name}:\n{_indented(json.dumps(job[name], ensure_ascii=False, indent=2))}")
+    for attempt in attempts:
+        print_line("\n" + "\n".join(_attempt(attempt)))
+    if job["error"] and not any(attempt["error"] for attempt in attempts):
+        print_line("\n" + "\n".join(_error(job["error"])))
+
+
+def _statements(wanted: list[State]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not wanted:
+        yield from ((name, _NO_FILTER) for name in ("page_queued", "page_finished", "page_dead"))
+    for state in dict.fromkeys(wanted):
+        if state in _PAGES:
+            name, only = _PAGES[state]
+            yield name, {**_NO_FILTER, **only}
+
+
+def _field(name: str, value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if name == "result" and value is not None else show(value)
+
+
+def _attempt(attempt: Row) -> Iterator[str]:
+    took = ""
+    if attempt["started_at"] and attempt["finished_at"]:
+        took = f", took {output.span(attempt['finished_at'] - attempt['started_at'])}"
+    yield (
+        f"attempt {attempt['attempt']}: {attempt['outcome']}, worker {show(attempt['worker_id'])}, "
+        f"started {show(attempt['started_at'])}{took}"
+    )
+    if attempt["error"]:
+        yield from _error(attempt["error"])
+
+
+def _error(error: Any) -> Iterator[str]:
+    yield f"  {clean(message_of(error))}"
+    traceback = error.get("traceback") if isinstance(error, dict) else None
+    if traceback:
+        yield _indented(clean(str(traceback), keep="\n").rstrip())
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text, "    ")
