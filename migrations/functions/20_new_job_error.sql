@@ -8,8 +8,10 @@ return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 
 create function pgqueue.new_job_error(job jsonb) returns text
 language plpgsql stable as $$
 declare
+  _first constant timestamptz := '0001-01-02 00:00:00+00';  -- what every driver can read, in any time zone
+  _last constant timestamptz := '9999-12-30 00:00:00+00';
   _task constant text := job ->> 'task';
-  _args constant jsonb := coalesce(job -> 'args', '{}');
+  _args constant jsonb := coalesce(nullif(job -> 'args', 'null'), '{}');
   _meta constant jsonb := nullif(job -> 'meta', 'null');
   _queue constant text := job ->> 'queue';
   _key constant text := job ->> 'key';
@@ -19,7 +21,7 @@ begin
   if jsonb_typeof(job) <> 'object' then
     return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
   elsif job ->> 'group_key' is not null then
-    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', _task);
+    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', left(_task, 100));
   end if;
   _bad := case
     when job - pgqueue.new_job_names() <> '{}' then
@@ -35,11 +37,19 @@ begin
     when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
       format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
     when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
-    when (job ->> 'key_period')::interval <= interval '0' then format('key_period: must be positive, got %s', job ->> 'key_period')
+    when (job ->> 'key_period')::interval not between interval '1 us' and interval '100 years' then
+      format('key_period: must be positive and at most 100 years, got %s', job ->> 'key_period')
     when (job ->> 'max_attempts')::integer not between 1 and 32767 then
       format('max_attempts: must be from 1 to 32767, got %s', job ->> 'max_attempts')
-    when (job ->> 'timeout')::interval <= interval '0' then format('timeout: must be positive, got %s', job ->> 'timeout')
+    when (job ->> 'timeout')::interval not between interval '1 us' and interval '100 years' then
+      format('timeout: must be positive and at most 100 years, got %s', job ->> 'timeout')
     when job ->> 'run_at' is not null and job ->> 'delay' is not null then 'give run_at or delay, not both'
+    when (job ->> 'delay')::interval not between interval '-100 years' and interval '1000 years' then
+      format('delay: must be from -100 to 1000 years, got %s', job ->> 'delay')
+    when (job ->> 'run_at')::timestamptz not between _first and _last then
+      format('run_at: must be in the years 1 to 9999, got %s', job ->> 'run_at')
+    when (job ->> 'expires_at')::timestamptz not between _first and _last then
+      format('expires_at: must be in the years 1 to 9999, got %s; leave it out for a job that never expires', job ->> 'expires_at')
     when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
     when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
     end;
@@ -51,5 +61,5 @@ begin
                      _limit, octet_length(_args::text), coalesce(octet_length(_meta::text), 0));
     end if;
   end if;
-  return format('PQ004 cannot enqueue task %L: ', _task) || _bad;
+  return format('PQ004 cannot enqueue task %L: ', left(_task, 100)) || _bad;
 end $$;

@@ -1,12 +1,12 @@
 -- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
--- policy and it has not started. Raises PQ002 under the policy `raise`. Locks: as replace_job.
+-- policy and it has not started. Raises PQ002 under the policy `raise`; `place` begins its message. Locks: as replace_job.
 create function pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamptz,
-  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns bigint
+  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date, place text default '') returns bigint
 language plpgsql as $$
 begin
   if key_policy = 'raise' then
     raise exception using errcode = 'PQ002',
-      message = format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
+      message = place || format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
       hint = holder::text;
   elsif key_policy = 'replace' then
     if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day)

@@ -15,14 +15,16 @@ language plpgsql as $$
 declare
   _now constant timestamptz := clock_timestamp();
   _queue constant text := coalesce(queue, 'default');
-  _due constant timestamptz := coalesce(run_at, _now + delay, _now);
   _day constant date := pgqueue.ensure_day(_now);
+  _due timestamptz;
   _id bigint;
   _holder bigint;
   _error text;
 begin
   if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
      or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
+     or run_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
+     or expires_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
      or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
      or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
     _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
@@ -32,7 +34,10 @@ begin
     if _error is not null then
       raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
     end if;
+    args := nullif(args, 'null');
+    meta := nullif(meta, 'null');
   end if;
+  _due := coalesce(run_at, _now + delay, _now);
   _id := nextval('pgqueue.job_ids');
   if key is not null then
     _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);

@@ -21,22 +21,22 @@ begin
   return _ids;
 end $$;
 
--- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids.
+-- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids in the
+-- order of the array. Locks: the holders in id order, whatever the order of the array, or two replacing arrays could deadlock.
 create function pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamptz, day date) returns setof bigint
 language plpgsql as $$
 declare
+  _ids bigint[] := ids;
+  _place integer;
   _job jsonb;
 begin
-  for _place in 1 .. cardinality(ids) loop
-    if ids[_place] > 0 then
-      return next ids[_place];
-    else
-      _job := jobs -> (_place - 1);
-      return next pgqueue.meet_holder(
-        -ids[_place], _job ->> 'task', coalesce(_job -> 'args', '{}'), coalesce(_job ->> 'queue', 'default'),
+  for _place in select g.place from unnest(ids) with ordinality as g (id, place) where g.id < 0 order by -g.id, g.place loop
+    _job := jobs -> (_place - 1);
+    _ids[_place] := pgqueue.meet_holder(
+        -ids[_place], _job ->> 'task', coalesce(nullif(_job -> 'args', 'null'), '{}'), coalesce(_job ->> 'queue', 'default'),
         (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
         _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
-        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day);
-    end if;
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day, format('jobs[%s]: ', _place - 1));
   end loop;
+  return query select unnest(_ids);
 end $$;

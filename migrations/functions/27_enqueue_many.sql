@@ -1,7 +1,7 @@
 -- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
 -- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
 -- Raises PQ002, PQ004, PQ006 as enqueue does, with the place in the array (from 0); then nothing of it is added.
--- Locks: keys in the order of (queue, key), so that producers of overlapping arrays cannot deadlock.
+-- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
 create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column

@@ -8,25 +8,31 @@
 --   result      of a success
 --   error       {type, message, traceback}: of all the others
 --   alone       for lost: true when it is certain that this very job ended its process
--- failed, snoozed, released and lost become cancelled when the job was asked to stop; lost becomes dead when the job has lost
+-- failed, dead, snoozed, released and lost become cancelled when the job was asked to stop; lost becomes dead when the job has lost
 -- max_losses workers while it ran alone. Death right after this statement: it has committed, or the rescue finds the job still running.
--- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests).
+-- Raises PQ004 for an outcome that it does not know. Of two outcomes for one attempt the first counts. Delays are held between 0 and
+-- 3,000 years, counts at what their columns hold, so that one odd value cannot keep the whole batch from being recorded.
+-- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests), by id too.
 create function pgqueue.settle(outcomes jsonb, at timestamptz) returns setof bigint
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
   with given as materialized (
-    select g.id, g.token, g.outcome, g.delay, g.result, g.error, coalesce(g.alone, false) as alone
-    from jsonb_to_recordset(outcomes) as g (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean)
+    select distinct on (g.id, g.token) g.id, g.token, g.outcome, least(greatest(g.delay, 0), 1e11) as delay, g.result, g.error,
+           coalesce(g.alone, false) as alone
+    from rows from (jsonb_to_recordset(outcomes) as (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean))
+      with ordinality as g (id, token, outcome, delay, result, error, alone, place)
+    order by g.id, g.token, g.place
   ), held as materialized (
     select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
            j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
            case
-             when g.outcome in ('failed', 'snoozed', 'released', 'lost')
+             when g.outcome in ('failed', 'dead', 'snoozed', 'released', 'lost')
                   and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
              when g.outcome = 'lost' and (j.alone or g.alone) and j.losses + 1 >= (select s.max_losses from pgqueue.settings s) then 'dead'
-             else g.outcome
+             when g.outcome in ('succeeded', 'failed', 'dead', 'cancelled', 'expired', 'snoozed', 'released', 'lost') then g.outcome
+             else pgqueue.unknown_outcome(g.outcome)
            end as outcome
     from pgqueue.queued_jobs j join given g on g.id = j.id and g.token = j.token
     where j.id = any (array(select x.id from given x))
@@ -36,8 +42,8 @@ begin
     update pgqueue.queued_jobs j
     set worker_id = null, token = null, started_at = null, alone = false,
         run_at = case when h.delay is null then j.run_at else at + make_interval(secs => h.delay) end,
-        failures = j.failures + (h.outcome = 'failed')::integer,
-        losses = j.losses + h.lost_alone::integer,
+        failures = least(j.failures + (h.outcome = 'failed')::integer, 32767),
+        losses = least(j.losses + h.lost_alone::integer, 32767),
         suspect = j.suspect or h.outcome = 'lost'
     from held h
     where j.id = any (array(select x.id from held x where x.outcome in ('failed', 'snoozed', 'released', 'lost'))) and h.id = j.id
@@ -70,7 +76,7 @@ begin
     insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
                                    max_attempts, suspect, queue, task, key, timeout, error, attempts)
     select h.id, at, h.run_at, h.created_at, h.started_at, h.worker_id, h.args_day, h.attempt, h.priority,
-           h.failures + (not h.lost_alone)::integer, h.losses + h.lost_alone::integer, h.max_attempts, h.suspect or h.lost_alone,
+           least(h.failures + (not h.lost_alone)::integer, 32767), least(h.losses + h.lost_alone::integer, 32767), h.max_attempts, h.suspect or h.lost_alone,
            h.queue, h.task, h.key, h.timeout,
            coalesce(h.error, '{"type": "Dead", "message": "no error was given"}'),
            coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
@@ -83,9 +89,9 @@ begin
     where h.key is not null and k.queue = h.queue and k.key = h.key and k.job_id = h.id
       and (h.outcome = 'dead' or h.outcome in ('succeeded', 'cancelled', 'expired') and (k.until is null or k.until <= at))
   ), reported as (
-    delete from pgqueue.job_progress p using held h where p.job_id = h.id and h.outcome in ('cancelled', 'expired', 'dead', 'succeeded')
+    delete from pgqueue.job_progress p where p.job_id = any (array(select g.id from gone g order by g.id))
   ), asked as (
-    delete from pgqueue.cancel_requests c using gone g where c.job_id = g.id
+    delete from pgqueue.cancel_requests c where c.job_id = any (array(select g.id from gone g order by g.id))
   )
   select g.id from given g where not exists (select from held h where h.id = g.id);
 end $$;

@@ -1,7 +1,8 @@
 -- Cancels a job and returns the state that it found. A waiting job is cancelled at once; a running one is told to stop, and ends
 -- as cancelled unless it succeeds first; a finished or dead one stays as it is. Raises PQ001 unknown job.
 -- Locks: the job's row if it can have it at once. If not (a claim, a settle, or a handler's own transaction has it), it leaves
--- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps.
+-- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
+-- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
 create function pgqueue.cancel(id bigint) returns text
 language plpgsql as $$
 #variable_conflict use_column
@@ -13,12 +14,14 @@ begin
   if found then
     return pgqueue.cancel_waiting(cancel.id, _at);
   end if;
-  select case when j.worker_id is not null then 'running' when j.run_at > _at then 'scheduled' else 'ready' end into _state
-  from pgqueue.queued_jobs j where j.id = cancel.id;
-  if found then
-    insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+  _state := pgqueue.stored_state(cancel.id);
+  if _state is null then
+    perform pgqueue.unknown_job(cancel.id);
+  elsif _state in ('scheduled', 'ready', 'running') then
+    if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
+      insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    end if;
     perform pg_notify(pgqueue.wake_channel(null), '');
-    return _state;
   end if;
-  return pgqueue.final_state(cancel.id);
+  return _state;
 end $$;

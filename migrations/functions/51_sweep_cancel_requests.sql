@@ -1,5 +1,7 @@
--- Carries out cancel requests whose job is not running any more, and drops those of jobs that are finished. Called by the keeper.
--- Returns how many requests it ended. Locks: the requests and their waiting jobs in id order, passing by locked ones.
+-- Carries out cancel requests whose job does not run any more, and drops those of jobs that are finished. Called by the keeper.
+-- A job that died while the request was on its way, unseen by the settle, ends as cancelled too: it was asked before it died.
+-- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
+-- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
 language plpgsql as $$
 #variable_conflict use_column
@@ -8,15 +10,24 @@ declare
   _ended bigint := 0;
 begin
   for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
-    perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
-    if found then
-      perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
-    end if;
-    if not exists (select from pgqueue.queued_jobs j where j.id = _request.job_id) then
-      delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
-      _ended := _ended + 1;
-    end if;
+    begin
+      perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
+      if found then
+        perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
+      else
+        perform pgqueue.cancel_dead(_request.job_id, clock_timestamp());
+      end if;
+      if pgqueue.stored_state(_request.job_id) in ('succeeded', 'cancelled') is not false then
+        delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
+        _ended := _ended + 1;
+      end if;
+    exception when others then
+      raise warning 'cancel request of job %: % (%)', _request.job_id, sqlerrm, sqlstate;
+    end;
   end loop;
-  delete from pgqueue.job_progress p where not exists (select from pgqueue.queued_jobs j where j.id = p.job_id);
+  delete from pgqueue.job_progress p
+  where p.job_id = any (array(select o.job_id from pgqueue.job_progress o
+                              where not exists (select from pgqueue.queued_jobs j where j.id = o.job_id)
+                              order by o.job_id for update skip locked));
   return _ended;
 end $$;

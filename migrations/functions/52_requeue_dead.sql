@@ -1,5 +1,5 @@
 -- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
--- zero, with their ids and the evidence of their attempts. Locks nothing more.
+-- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. Locks: those requests.
 create function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -17,5 +17,6 @@ begin
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
   select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
   from gone g;
+  delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
 end $$;

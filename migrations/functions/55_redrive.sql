@@ -1,5 +1,5 @@
 -- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
--- another job holds stays dead and is reported by a warning of its own; the others move.
+-- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
 -- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
 create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
 language plpgsql as $$
@@ -9,6 +9,9 @@ declare
   _job record;
   _holder bigint;
 begin
+  if redrive."limit" < 0 then
+    raise exception using errcode = 'PQ004', message = format('redrive: limit must not be negative, got %s', redrive."limit");
+  end if;
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
@@ -25,7 +28,12 @@ begin
       _ids := array_remove(_ids, _job.id);
     end if;
   end loop;
-  perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  begin
+    perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  exception when others then
+    raise warning 'redrive: % (%); going on job by job', sqlerrm, sqlstate;
+    _ids := pgqueue.requeue_dead_singly(_ids);
+  end;
   for _job in
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key

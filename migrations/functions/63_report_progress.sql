@@ -1,13 +1,16 @@
 -- Stores the latest progress of running attempts: an array of {id, token, fraction 0 to 1, note}. Returns the ids of those whose lease
--- is gone: nothing is stored for them, and their handlers must stop (I4). Locks: progress rows in id order.
+-- is gone: nothing is stored for them, and their handlers must stop (I4). Of several reports of one attempt the last counts; fractions
+-- are held between 0 and 1, so that one odd value cannot keep the others from being stored. Locks: progress rows in id order.
 create function pgqueue.report_progress(reports jsonb) returns setof bigint
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   return query
   with given as materialized (
-    select g.id, g.token, g.fraction, g.note
-    from jsonb_to_recordset(reports) as g (id bigint, token bigint, fraction double precision, note text)
+    select distinct on (g.id, g.token) g.id, g.token, least(greatest(nullif(g.fraction, 'NaN'), 0), 1) as fraction, g.note
+    from rows from (jsonb_to_recordset(reports) as (id bigint, token bigint, fraction double precision, note text))
+      with ordinality as g (id, token, fraction, note, place)
+    order by g.id, g.token, g.place desc
   ), stored as (
     insert into pgqueue.job_progress as p (job_id, token, updated_at, fraction, note)
     select g.id, g.token, clock_timestamp(), g.fraction, g.note

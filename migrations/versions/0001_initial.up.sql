@@ -257,8 +257,10 @@ return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 
 create function pgqueue.new_job_error(job jsonb) returns text
 language plpgsql stable as $$
 declare
+  _first constant timestamptz := '0001-01-02 00:00:00+00';  -- what every driver can read, in any time zone
+  _last constant timestamptz := '9999-12-30 00:00:00+00';
   _task constant text := job ->> 'task';
-  _args constant jsonb := coalesce(job -> 'args', '{}');
+  _args constant jsonb := coalesce(nullif(job -> 'args', 'null'), '{}');
   _meta constant jsonb := nullif(job -> 'meta', 'null');
   _queue constant text := job ->> 'queue';
   _key constant text := job ->> 'key';
@@ -268,7 +270,7 @@ begin
   if jsonb_typeof(job) <> 'object' then
     return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
   elsif job ->> 'group_key' is not null then
-    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', _task);
+    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', left(_task, 100));
   end if;
   _bad := case
     when job - pgqueue.new_job_names() <> '{}' then
@@ -284,11 +286,19 @@ begin
     when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
       format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
     when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
-    when (job ->> 'key_period')::interval <= interval '0' then format('key_period: must be positive, got %s', job ->> 'key_period')
+    when (job ->> 'key_period')::interval not between interval '1 us' and interval '100 years' then
+      format('key_period: must be positive and at most 100 years, got %s', job ->> 'key_period')
     when (job ->> 'max_attempts')::integer not between 1 and 32767 then
       format('max_attempts: must be from 1 to 32767, got %s', job ->> 'max_attempts')
-    when (job ->> 'timeout')::interval <= interval '0' then format('timeout: must be positive, got %s', job ->> 'timeout')
+    when (job ->> 'timeout')::interval not between interval '1 us' and interval '100 years' then
+      format('timeout: must be positive and at most 100 years, got %s', job ->> 'timeout')
     when job ->> 'run_at' is not null and job ->> 'delay' is not null then 'give run_at or delay, not both'
+    when (job ->> 'delay')::interval not between interval '-100 years' and interval '1000 years' then
+      format('delay: must be from -100 to 1000 years, got %s', job ->> 'delay')
+    when (job ->> 'run_at')::timestamptz not between _first and _last then
+      format('run_at: must be in the years 1 to 9999, got %s', job ->> 'run_at')
+    when (job ->> 'expires_at')::timestamptz not between _first and _last then
+      format('expires_at: must be in the years 1 to 9999, got %s; leave it out for a job that never expires', job ->> 'expires_at')
     when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
     when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
     end;
@@ -300,14 +310,17 @@ begin
                      _limit, octet_length(_args::text), coalesce(octet_length(_meta::text), 0));
     end if;
   end if;
-  return format('PQ004 cannot enqueue task %L: ', _task) || _bad;
+  return format('PQ004 cannot enqueue task %L: ', left(_task, 100)) || _bad;
 end $$;
 -- functions/21_check_new_jobs.sql
--- Checks an array of new jobs, as enqueue_many takes it. Looks for the first bad one in one pass and lets check_new_job, or
--- the words here, say what is wrong with it. Raises PQ004 or PQ006, with the place in the array (from 0).
+-- Checks an array of new jobs, as enqueue_many takes it. Looks for the first bad one in one pass and lets new_job_error say what is
+-- wrong with it. A value that cannot be read as its type ends that pass: then each job is looked at by itself, to say which it is.
+-- Raises PQ004 or PQ006, with the place in the array (from 0).
 create function pgqueue.check_new_jobs(jobs jsonb) returns void
 language plpgsql stable as $$
 declare
+  _first constant timestamptz := '0001-01-02 00:00:00+00';
+  _last constant timestamptz := '9999-12-30 00:00:00+00';
   _place bigint;
   _job jsonb;
   _message text;
@@ -318,17 +331,30 @@ begin
     coalesce(octet_length(g.job ->> 'task'), 0) between 1 and 500
     and coalesce(octet_length(g.job ->> 'queue'), 1) between 1 and 200
     and coalesce((g.job ->> 'priority')::integer, 0) between -100 and 100
+    and coalesce((g.job ->> 'run_at')::timestamptz between _first and _last, true)
+    and coalesce((g.job ->> 'expires_at')::timestamptz between _first and _last, true)
     and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
     and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
     and pg_column_size(g.job -> 'args') <= 65536)
   and pgqueue.new_job_error(g.job) is not null
   limit 1;
-  if not found then
-    return;
+  if found then
+    _message := pgqueue.new_job_error(_job);
+    raise exception using errcode = split_part(_message, ' ', 1),
+      message = format('jobs[%s]: %s', _place, substr(_message, strpos(_message, ' ') + 1));
   end if;
-  _message := pgqueue.new_job_error(_job);
-  raise exception using errcode = split_part(_message, ' ', 1),
-    message = format('jobs[%s]: %s', _place, substr(_message, strpos(_message, ' ') + 1));
+exception when data_exception then
+  for _place, _job in select g.place - 1, g.job from jsonb_array_elements(jobs) with ordinality as g (job, place) loop
+    begin
+      _message := pgqueue.new_job_error(_job);
+    exception when data_exception then
+      raise exception using errcode = 'PQ004', message = format('jobs[%s]: cannot enqueue task %L: %s', _place, left(_job ->> 'task', 100), sqlerrm);
+    end;
+    if _message is not null then
+      raise exception using errcode = split_part(_message, ' ', 1),
+        message = format('jobs[%s]: %s', _place, substr(_message, strpos(_message, ' ') + 1));
+    end if;
+  end loop;
 end $$;
 -- functions/22_hold_key.sql
 -- Takes the idempotency key (queue, key) for a new job, or says who has it: returns null when `job_id` now holds it, else the
@@ -387,14 +413,14 @@ begin
 end $$;
 -- functions/24_meet_holder.sql
 -- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
--- policy and it has not started. Raises PQ002 under the policy `raise`. Locks: as replace_job.
+-- policy and it has not started. Raises PQ002 under the policy `raise`; `place` begins its message. Locks: as replace_job.
 create function pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamptz,
-  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns bigint
+  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date, place text default '') returns bigint
 language plpgsql as $$
 begin
   if key_policy = 'raise' then
     raise exception using errcode = 'PQ002',
-      message = format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
+      message = place || format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
       hint = holder::text;
   elsif key_policy = 'replace' then
     if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day)
@@ -422,14 +448,16 @@ language plpgsql as $$
 declare
   _now constant timestamptz := clock_timestamp();
   _queue constant text := coalesce(queue, 'default');
-  _due constant timestamptz := coalesce(run_at, _now + delay, _now);
   _day constant date := pgqueue.ensure_day(_now);
+  _due timestamptz;
   _id bigint;
   _holder bigint;
   _error text;
 begin
   if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
      or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
+     or run_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
+     or expires_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
      or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
      or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
     _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
@@ -439,7 +467,10 @@ begin
     if _error is not null then
       raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
     end if;
+    args := nullif(args, 'null');
+    meta := nullif(meta, 'null');
   end if;
+  _due := coalesce(run_at, _now + delay, _now);
   _id := nextval('pgqueue.job_ids');
   if key is not null then
     _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
@@ -479,30 +510,30 @@ begin
   return _ids;
 end $$;
 
--- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids.
+-- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids in the
+-- order of the array. Locks: the holders in id order, whatever the order of the array, or two replacing arrays could deadlock.
 create function pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamptz, day date) returns setof bigint
 language plpgsql as $$
 declare
+  _ids bigint[] := ids;
+  _place integer;
   _job jsonb;
 begin
-  for _place in 1 .. cardinality(ids) loop
-    if ids[_place] > 0 then
-      return next ids[_place];
-    else
-      _job := jobs -> (_place - 1);
-      return next pgqueue.meet_holder(
-        -ids[_place], _job ->> 'task', coalesce(_job -> 'args', '{}'), coalesce(_job ->> 'queue', 'default'),
+  for _place in select g.place from unnest(ids) with ordinality as g (id, place) where g.id < 0 order by -g.id, g.place loop
+    _job := jobs -> (_place - 1);
+    _ids[_place] := pgqueue.meet_holder(
+        -ids[_place], _job ->> 'task', coalesce(nullif(_job -> 'args', 'null'), '{}'), coalesce(_job ->> 'queue', 'default'),
         (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
         _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
-        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day);
-    end if;
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day, format('jobs[%s]: ', _place - 1));
   end loop;
+  return query select unnest(_ids);
 end $$;
 -- functions/27_enqueue_many.sql
 -- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
 -- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
 -- Raises PQ002, PQ004, PQ006 as enqueue does, with the place in the array (from 0); then nothing of it is added.
--- Locks: keys in the order of (queue, key), so that producers of overlapping arrays cannot deadlock.
+-- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
 create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
@@ -550,6 +581,14 @@ begin
     perform pgqueue.wake(_queue);
   end loop;
 end $$;
+-- functions/28_unknown_outcome.sql
+-- Refuses an outcome that settle does not know: passing it by would leave its job running for ever. Raises PQ004.
+create function pgqueue.unknown_outcome(outcome text) returns text
+language plpgsql as $$
+begin
+  raise exception using errcode = 'PQ004', message = format('settle: unknown outcome %L', left(outcome, 100)),
+    hint = 'The outcomes are succeeded, failed, dead, cancelled, expired, snoozed, released and lost.';
+end $$;
 -- functions/29_attempt_evidence.sql
 -- An attempt as the evidence of a dead letter holds it.
 create function pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz,
@@ -568,25 +607,31 @@ return jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_a
 --   result      of a success
 --   error       {type, message, traceback}: of all the others
 --   alone       for lost: true when it is certain that this very job ended its process
--- failed, snoozed, released and lost become cancelled when the job was asked to stop; lost becomes dead when the job has lost
+-- failed, dead, snoozed, released and lost become cancelled when the job was asked to stop; lost becomes dead when the job has lost
 -- max_losses workers while it ran alone. Death right after this statement: it has committed, or the rescue finds the job still running.
--- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests).
+-- Raises PQ004 for an outcome that it does not know. Of two outcomes for one attempt the first counts. Delays are held between 0 and
+-- 3,000 years, counts at what their columns hold, so that one odd value cannot keep the whole batch from being recorded.
+-- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests), by id too.
 create function pgqueue.settle(outcomes jsonb, at timestamptz) returns setof bigint
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
   with given as materialized (
-    select g.id, g.token, g.outcome, g.delay, g.result, g.error, coalesce(g.alone, false) as alone
-    from jsonb_to_recordset(outcomes) as g (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean)
+    select distinct on (g.id, g.token) g.id, g.token, g.outcome, least(greatest(g.delay, 0), 1e11) as delay, g.result, g.error,
+           coalesce(g.alone, false) as alone
+    from rows from (jsonb_to_recordset(outcomes) as (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean))
+      with ordinality as g (id, token, outcome, delay, result, error, alone, place)
+    order by g.id, g.token, g.place
   ), held as materialized (
     select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
            j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
            case
-             when g.outcome in ('failed', 'snoozed', 'released', 'lost')
+             when g.outcome in ('failed', 'dead', 'snoozed', 'released', 'lost')
                   and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
              when g.outcome = 'lost' and (j.alone or g.alone) and j.losses + 1 >= (select s.max_losses from pgqueue.settings s) then 'dead'
-             else g.outcome
+             when g.outcome in ('succeeded', 'failed', 'dead', 'cancelled', 'expired', 'snoozed', 'released', 'lost') then g.outcome
+             else pgqueue.unknown_outcome(g.outcome)
            end as outcome
     from pgqueue.queued_jobs j join given g on g.id = j.id and g.token = j.token
     where j.id = any (array(select x.id from given x))
@@ -596,8 +641,8 @@ begin
     update pgqueue.queued_jobs j
     set worker_id = null, token = null, started_at = null, alone = false,
         run_at = case when h.delay is null then j.run_at else at + make_interval(secs => h.delay) end,
-        failures = j.failures + (h.outcome = 'failed')::integer,
-        losses = j.losses + h.lost_alone::integer,
+        failures = least(j.failures + (h.outcome = 'failed')::integer, 32767),
+        losses = least(j.losses + h.lost_alone::integer, 32767),
         suspect = j.suspect or h.outcome = 'lost'
     from held h
     where j.id = any (array(select x.id from held x where x.outcome in ('failed', 'snoozed', 'released', 'lost'))) and h.id = j.id
@@ -630,7 +675,7 @@ begin
     insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
                                    max_attempts, suspect, queue, task, key, timeout, error, attempts)
     select h.id, at, h.run_at, h.created_at, h.started_at, h.worker_id, h.args_day, h.attempt, h.priority,
-           h.failures + (not h.lost_alone)::integer, h.losses + h.lost_alone::integer, h.max_attempts, h.suspect or h.lost_alone,
+           least(h.failures + (not h.lost_alone)::integer, 32767), least(h.losses + h.lost_alone::integer, 32767), h.max_attempts, h.suspect or h.lost_alone,
            h.queue, h.task, h.key, h.timeout,
            coalesce(h.error, '{"type": "Dead", "message": "no error was given"}'),
            coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
@@ -643,9 +688,9 @@ begin
     where h.key is not null and k.queue = h.queue and k.key = h.key and k.job_id = h.id
       and (h.outcome = 'dead' or h.outcome in ('succeeded', 'cancelled', 'expired') and (k.until is null or k.until <= at))
   ), reported as (
-    delete from pgqueue.job_progress p using held h where p.job_id = h.id and h.outcome in ('cancelled', 'expired', 'dead', 'succeeded')
+    delete from pgqueue.job_progress p where p.job_id = any (array(select g.id from gone g order by g.id))
   ), asked as (
-    delete from pgqueue.cancel_requests c using gone g where c.job_id = g.id
+    delete from pgqueue.cancel_requests c where c.job_id = any (array(select g.id from gone g order by g.id))
   )
   select g.id from given g where not exists (select from held h where h.id = g.id);
 end $$;
@@ -722,21 +767,28 @@ end $$;
 -- functions/33_step.sql
 -- What a busy worker sends: settle the last batch, then claim the next, in one round trip and one transaction, as separate
 -- statements, so that the claim sees what the settle freed. Returns rows of these kinds:
---   clock   one, first: run_at is the database's time of this step, id 1 when suspects wait (jobs that have to run alone)
+--   clock   one, first: run_at is the database's time of this step, created_at where marks may begin once nothing
+--           due is left, id 1 when suspects wait (jobs that have to run alone),
+--           args the priorities of a full pass
 --   next    at most one, when fewer than max_jobs were found: run_at is when the queue's next job of these priorities falls due
 --   stale   a settled job whose token no longer held
 --   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
 --   job     a claimed job
+-- Without priorities it is a full pass: from the beginning, over all priorities that the queue's jobs have. That finds what became
+-- visible behind the marks, and costs a walk over the dead index entries that an old snapshot pins.
 -- The claim locks the worker's row for key share until it commits; the rescue, which locks it for update, cannot pass a claim by.
 -- Locks: jobs to settle in id order (waits only for a handler's own transaction), the worker's row, then jobs it can have at once.
-create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[],
-  marks_at timestamptz[], marks_id bigint[], done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
+create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer,
+  priorities smallint[] default null, marks_at timestamptz[] default null, marks_id bigint[] default null, done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
 returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
                timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
+  _priorities smallint[] := priorities;
+  _marks_at timestamptz[] := marks_at;
+  _marks_id bigint[] := marks_id;
   _found bigint;
 begin
   if done_ids <> '{}' or outcomes is not null then
@@ -752,7 +804,7 @@ begin
                         null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
   end if;
-  kind := 'clock'; run_at := _at; id := 0;
+  kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
     return next;
     return;
@@ -767,20 +819,26 @@ begin
     return;
   end if;
   id := exists (select from pgqueue.queued_jobs q where q.queue = step.queue and q.suspect and q.worker_id is null and q.run_at <= _at)::integer;
+  if _priorities is null then
+    _priorities := pgqueue.priorities(queue);
+    _marks_at := array_fill('-infinity'::timestamptz, array[cardinality(_priorities)]);
+    _marks_id := array_fill(0::bigint, array[cardinality(_priorities)]);
+    args := _priorities::text;
+  end if;
   return next;
   if exists (select from pgqueue.paused_queues p where p.queue = step.queue) then
     return;
   end if;
-  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, _at) c;
+  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at) c;
   get diagnostics _found = row_count;
   if _found < max_jobs then
     select min(n.run_at) into run_at
-    from unnest(priorities) as m (priority),
+    from unnest(_priorities) as m (priority),
     lateral (select q.run_at from pgqueue.queued_jobs q
              where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at
              order by q.run_at limit 1) n;
     if run_at is not null then
-      kind := 'next'; id := null;
+      kind := 'next'; id := null; args := null; created_at := null;
       return next;
     end if;
   end if;
@@ -974,6 +1032,35 @@ begin
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
 end $$;
+-- functions/48_cancel_dead.sql
+-- Ends a dead job as cancelled, because it was asked to stop before it died. Its error and the evidence of its attempts go to the
+-- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once.
+create function pgqueue.cancel_dead(id bigint, at timestamptz) returns void
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform from pgqueue.dead_jobs d where d.id = cancel_dead.id for update skip locked;
+  if not found then
+    return;
+  end if;
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.dead_jobs d where d.id = cancel_dead.id
+    returning d.id, d.run_at, d.created_at, d.started_at, d.worker_id, d.args_day, d.attempt, d.priority, d.failures, d.losses, d.max_attempts,
+              d.suspect, d.queue, d.task, d.key, d.timeout, d.error, d.attempts
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, e.started_at, e.finished_at, e.worker_id, e.attempt, e.outcome, e.error
+    from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
+                                                      outcome text, error jsonb)
+    where e.attempt < g.attempt
+  )
+  insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, started_at, worker_id, args_day, attempt, priority, failures, losses,
+                                     max_attempts, succeeded, suspect, queue, task, key, timeout, error)
+  select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts,
+         false, g.suspect, g.queue, g.task, g.key, g.timeout, g.error
+  from gone g;
+end $$;
 -- functions/48_cancel_waiting.sql
 -- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row.
 create function pgqueue.cancel_waiting(id bigint, at timestamptz) returns text
@@ -1002,29 +1089,33 @@ begin
   select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
   return _state;
 end $$;
--- functions/49_final_state.sql
--- The state of a job that is not among the unfinished ones. Raises PQ001 when there is no such job.
-create function pgqueue.final_state(id bigint) returns text
-language plpgsql stable as $$
-#variable_conflict use_column
-declare
-  _state text;
+-- functions/49_stored_state.sql
+-- The state of a job, wherever it is stored; null when there is no such job. One statement, because a job that moves between two
+-- looks (settled, retried) could be in neither.
+create function pgqueue.stored_state(id bigint) returns text
+language sql stable set enable_seqscan = off as $$
+  select case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+  from pgqueue.queued_jobs j where j.id = stored_state.id
+  union all
+  select 'dead' from pgqueue.dead_jobs d where d.id = stored_state.id
+  union all
+  select case when f.succeeded then 'succeeded' else 'cancelled' end from pgqueue.finished_jobs f where f.id = stored_state.id
+  limit 1
+$$;
+
+-- Raises PQ001, for an id that no job has.
+create function pgqueue.unknown_job(id bigint) returns void
+language plpgsql as $$
 begin
-  select 'dead' into _state from pgqueue.dead_jobs d where d.id = final_state.id;
-  if not found then
-    select case when f.succeeded then 'succeeded' else 'cancelled' end into _state from pgqueue.finished_jobs f where f.id = final_state.id limit 1;
-  end if;
-  if not found then
-    raise exception using errcode = 'PQ001',
-      message = format('there is no job %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
-  end if;
-  return _state;
+  raise exception using errcode = 'PQ001',
+    message = format('there is no job %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
 end $$;
 -- functions/50_cancel.sql
 -- Cancels a job and returns the state that it found. A waiting job is cancelled at once; a running one is told to stop, and ends
 -- as cancelled unless it succeeds first; a finished or dead one stays as it is. Raises PQ001 unknown job.
 -- Locks: the job's row if it can have it at once. If not (a claim, a settle, or a handler's own transaction has it), it leaves
--- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps.
+-- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
+-- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
 create function pgqueue.cancel(id bigint) returns text
 language plpgsql as $$
 #variable_conflict use_column
@@ -1036,18 +1127,22 @@ begin
   if found then
     return pgqueue.cancel_waiting(cancel.id, _at);
   end if;
-  select case when j.worker_id is not null then 'running' when j.run_at > _at then 'scheduled' else 'ready' end into _state
-  from pgqueue.queued_jobs j where j.id = cancel.id;
-  if found then
-    insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+  _state := pgqueue.stored_state(cancel.id);
+  if _state is null then
+    perform pgqueue.unknown_job(cancel.id);
+  elsif _state in ('scheduled', 'ready', 'running') then
+    if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
+      insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    end if;
     perform pg_notify(pgqueue.wake_channel(null), '');
-    return _state;
   end if;
-  return pgqueue.final_state(cancel.id);
+  return _state;
 end $$;
 -- functions/51_sweep_cancel_requests.sql
--- Carries out cancel requests whose job is not running any more, and drops those of jobs that are finished. Called by the keeper.
--- Returns how many requests it ended. Locks: the requests and their waiting jobs in id order, passing by locked ones.
+-- Carries out cancel requests whose job does not run any more, and drops those of jobs that are finished. Called by the keeper.
+-- A job that died while the request was on its way, unseen by the settle, ends as cancelled too: it was asked before it died.
+-- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
+-- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
 language plpgsql as $$
 #variable_conflict use_column
@@ -1056,21 +1151,30 @@ declare
   _ended bigint := 0;
 begin
   for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
-    perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
-    if found then
-      perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
-    end if;
-    if not exists (select from pgqueue.queued_jobs j where j.id = _request.job_id) then
-      delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
-      _ended := _ended + 1;
-    end if;
+    begin
+      perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
+      if found then
+        perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
+      else
+        perform pgqueue.cancel_dead(_request.job_id, clock_timestamp());
+      end if;
+      if pgqueue.stored_state(_request.job_id) in ('succeeded', 'cancelled') is not false then
+        delete from pgqueue.cancel_requests c where c.job_id = _request.job_id;
+        _ended := _ended + 1;
+      end if;
+    exception when others then
+      raise warning 'cancel request of job %: % (%)', _request.job_id, sqlerrm, sqlstate;
+    end;
   end loop;
-  delete from pgqueue.job_progress p where not exists (select from pgqueue.queued_jobs j where j.id = p.job_id);
+  delete from pgqueue.job_progress p
+  where p.job_id = any (array(select o.job_id from pgqueue.job_progress o
+                              where not exists (select from pgqueue.queued_jobs j where j.id = o.job_id)
+                              order by o.job_id for update skip locked));
   return _ended;
 end $$;
 -- functions/52_requeue_dead.sql
 -- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
--- zero, with their ids and the evidence of their attempts. Locks nothing more.
+-- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. Locks: those requests.
 create function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -1088,6 +1192,7 @@ begin
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
   select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
   from gone g;
+  delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
 end $$;
 -- functions/53_requeue_cancelled.sql
@@ -1118,34 +1223,66 @@ begin
   perform pgqueue.wake(_queue);
   return true;
 end $$;
+-- functions/53_requeue_dead_singly.sql
+-- Puts dead jobs back into the queue one by one and returns the ids of those that moved. One that fails stays dead, gives back the key that
+-- was taken for it, and is reported by a warning. Locks: as requeue_dead.
+create function pgqueue.requeue_dead_singly(ids bigint[]) returns bigint[]
+language plpgsql as $$
+declare
+  _id bigint;
+  _moved bigint[] := '{}';
+begin
+  foreach _id in array ids loop
+    begin
+      perform pgqueue.requeue_dead(array[_id], clock_timestamp());
+      _moved := _moved || _id;
+    exception when others then
+      raise warning 'job % stays dead: % (%)', _id, sqlerrm, sqlstate;
+      delete from pgqueue.job_keys k using pgqueue.dead_jobs d where d.id = _id and k.queue = d.queue and k.key = d.key and k.job_id = _id;
+    end;
+  end loop;
+  return _moved;
+end $$;
 -- functions/54_retry.sql
 -- Makes a dead, cancelled or scheduled job ready now, with both counts at zero; its id stays and its attempt numbers go on.
 -- Returns the id. A ready job is left as it is. Raises PQ001 unknown job; PQ002 when another job holds its key, with the holder;
--- PQ003 when it is running or has succeeded. Locks: the job's row, then its key's row.
+-- PQ003 when it is running or has succeeded, or retention has dropped its arguments.
+-- Looks again when the job has moved between two looks (somebody else's retry, a settle): it is always somewhere.
+-- Locks: the job's row, then its key's row.
 create function pgqueue.retry(id bigint) returns bigint
 language plpgsql as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
+  _state text;
   _job record;
   _holder bigint;
 begin
-  select j.worker_id, j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
-  if found then
-    update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
-    delete from pgqueue.cancel_requests c where c.job_id = retry.id;
-    perform pgqueue.wake(_job.queue);
-    return id;
-  elsif exists (select from pgqueue.queued_jobs j where j.id = retry.id) then
-    raise exception using errcode = 'PQ003', message = format('job %s is running: cancel it first, or wait until it ends', id);
-  end if;
-  select 'dead' as state, d.queue, d.key into _job from pgqueue.dead_jobs d where d.id = retry.id for update;
-  if not found then
-    select 'cancelled' as state, f.queue, f.key into _job
-    from pgqueue.finished_jobs f where f.id = retry.id and not f.succeeded for update;
-  end if;
-  if not found then
-    raise exception using errcode = 'PQ003', message = format('job %s is %s: only dead, cancelled and scheduled jobs can be retried', id, pgqueue.final_state(id));
+  loop
+    select j.queue into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+    if found then
+      update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
+      delete from pgqueue.cancel_requests c where c.job_id = retry.id;
+      perform pgqueue.wake(_job.queue);
+      return id;
+    end if;
+    _state := pgqueue.stored_state(retry.id);
+    if _state is null then
+      perform pgqueue.unknown_job(retry.id);
+    elsif _state = 'running' then
+      raise exception using errcode = 'PQ003', message = format('job %s is running: cancel it first, or wait until it ends', id);
+    elsif _state = 'succeeded' then
+      raise exception using errcode = 'PQ003', message = format('job %s is succeeded: only dead, cancelled and scheduled jobs can be retried', id);
+    elsif _state = 'dead' then
+      select d.queue, d.key, d.args_day into _job from pgqueue.dead_jobs d where d.id = retry.id for update;
+      exit when found;
+    elsif _state = 'cancelled' then
+      select f.queue, f.key, f.args_day into _job from pgqueue.finished_jobs f where f.id = retry.id and not f.succeeded for update;
+      exit when found;
+    end if;
+  end loop;
+  if not exists (select from pgqueue.job_args a where a.id = retry.id and a.day = _job.args_day) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be retried: retention has dropped its arguments; enqueue it anew', id);
   end if;
   if _job.key is not null then
     _holder := pgqueue.hold_key(retry.id, _job.queue, _job.key, null);
@@ -1154,7 +1291,7 @@ begin
         message = format('cannot retry job %s: its key %L of queue %L is held by job %s', id, _job.key, _job.queue, _holder);
     end if;
   end if;
-  if _job.state = 'dead' then
+  if _state = 'dead' then
     perform pgqueue.requeue_dead(array[retry.id], _at);
   else
     perform pgqueue.requeue_cancelled(retry.id, _at);
@@ -1163,7 +1300,7 @@ begin
 end $$;
 -- functions/55_redrive.sql
 -- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
--- another job holds stays dead and is reported by a warning of its own; the others move.
+-- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
 -- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
 create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
 language plpgsql as $$
@@ -1173,6 +1310,9 @@ declare
   _job record;
   _holder bigint;
 begin
+  if redrive."limit" < 0 then
+    raise exception using errcode = 'PQ004', message = format('redrive: limit must not be negative, got %s', redrive."limit");
+  end if;
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
@@ -1189,7 +1329,12 @@ begin
       _ids := array_remove(_ids, _job.id);
     end if;
   end loop;
-  perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  begin
+    perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  exception when others then
+    raise warning 'redrive: % (%); going on job by job', sqlerrm, sqlstate;
+    _ids := pgqueue.requeue_dead_singly(_ids);
+  end;
   for _job in
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
@@ -1232,6 +1377,37 @@ return (
   select count(*) from pgqueue.queued_jobs j
   where (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= clock_timestamp())
 );
+-- functions/58_remove.sql
+-- Deletes a finished or dead job with its arguments, attempts and, if it still holds one for a period, its key. Returns the state it
+-- was in. Raises PQ001 unknown job; PQ003 when it is unfinished. Looks again when the job has moved between two looks.
+-- Locks: the job's row, then what belongs to it.
+create function pgqueue.remove(id bigint) returns text
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _state text;
+  _job record;
+begin
+  loop
+    _state := pgqueue.stored_state(remove.id);
+    if _state is null then
+      perform pgqueue.unknown_job(remove.id);
+    elsif _state = 'dead' then
+      delete from pgqueue.dead_jobs d where d.id = remove.id returning d.queue, d.key into _job;
+      exit when found;
+    elsif _state in ('succeeded', 'cancelled') then
+      delete from pgqueue.finished_jobs f where f.id = remove.id returning f.queue, f.key into _job;
+      exit when found;
+    else
+      raise exception using errcode = 'PQ003', message = format('job %s is %s: cancel it first, or wait until it ends', id, _state);
+    end if;
+  end loop;
+  delete from pgqueue.job_args a where a.id = remove.id;
+  delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
+  delete from pgqueue.cancel_requests c where c.job_id = remove.id;
+  return _state;
+end $$;
 -- functions/60_guard.sql
 -- Locks an attempt's lease until the transaction ends, or raises PQ005 when it is gone: then what the transaction did must not
 -- commit (I4). While it is locked nobody can hand the job on. Locks: the job's row.
@@ -1257,32 +1433,36 @@ begin
   perform pgqueue.settle(jsonb_build_array(jsonb_build_object('id', id, 'token', token, 'outcome', 'succeeded', 'result', result)), _at);
   perform pgqueue.wake('');
 end $$;
--- functions/62_lease_state.sql
--- Whether an attempt that said `complete` still has its job: `settled` when that transaction committed (or the lease is gone), `open`
--- while it holds the row, `held` when it was rolled back. Never waits. Locks: nothing beyond this statement.
-create function pgqueue.lease_state(id bigint, token bigint) returns text
-language plpgsql as $$
+-- functions/62_lease_states.sql
+-- Of attempts that said `complete`, those that still have their job: `open` while a transaction holds the row, `held` when it was
+-- rolled back. What is not returned is settled (or the lease is gone). Never waits. Locks: free rows, for this statement.
+create function pgqueue.lease_states(ids bigint[], tokens bigint[]) returns table (id bigint, state text)
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
-  perform from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token for update skip locked;
-  if found then
-    return 'held';
-  elsif exists (select from pgqueue.queued_jobs j where j.id = lease_state.id and j.token = lease_state.token) then
-    return 'open';
-  end if;
-  return 'settled';
+  return query
+  with free as materialized (
+    select j.id from pgqueue.queued_jobs j, unnest(ids, tokens) as g (id, token)
+    where j.id = g.id and j.token = g.token
+    for update of j skip locked
+  )
+  select g.id, case when exists (select from free f where f.id = g.id) then 'held' else 'open' end
+  from unnest(ids, tokens) as g (id, token) join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token;
 end $$;
 -- functions/63_report_progress.sql
 -- Stores the latest progress of running attempts: an array of {id, token, fraction 0 to 1, note}. Returns the ids of those whose lease
--- is gone: nothing is stored for them, and their handlers must stop (I4). Locks: progress rows in id order.
+-- is gone: nothing is stored for them, and their handlers must stop (I4). Of several reports of one attempt the last counts; fractions
+-- are held between 0 and 1, so that one odd value cannot keep the others from being stored. Locks: progress rows in id order.
 create function pgqueue.report_progress(reports jsonb) returns setof bigint
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   return query
   with given as materialized (
-    select g.id, g.token, g.fraction, g.note
-    from jsonb_to_recordset(reports) as g (id bigint, token bigint, fraction double precision, note text)
+    select distinct on (g.id, g.token) g.id, g.token, least(greatest(nullif(g.fraction, 'NaN'), 0), 1) as fraction, g.note
+    from rows from (jsonb_to_recordset(reports) as (id bigint, token bigint, fraction double precision, note text))
+      with ordinality as g (id, token, fraction, note, place)
+    order by g.id, g.token, g.place desc
   ), stored as (
     insert into pgqueue.job_progress as p (job_id, token, updated_at, fraction, note)
     select g.id, g.token, clock_timestamp(), g.fraction, g.note
@@ -1379,6 +1559,55 @@ create view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive
 from pgqueue.worker_processes w;
+-- functions/80_expired_days.sql
+-- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
+-- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
+create function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
+language sql stable as $$
+  with kept as (
+    select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
+  ), days as (
+    select p.relname::text as parent, c.relname::text as partition, to_date(right(c.relname, 8), 'YYYYMMDD') as day,
+           coalesce(i.inhdetachpending, false) as pending
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+    left join pg_catalog.pg_class p on p.oid = i.inhparent
+    where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
+      and c.relname ~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+  )
+  select d.parent, d.partition, d.day, d.pending
+  from days d, kept k
+  where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
+  order by d.day, d.partition
+$$;
+-- functions/81_carry_args.sql
+-- Moves the arguments of a day that unfinished or dead jobs still need to today's partition, so that the day can be dropped. Returns
+-- how many it carried, and how many are left because their rows were locked: then the day stays for now.
+-- Locks: the jobs in id order, passing by locked ones. Argument rows are copied, never changed: who reads the old one reads the same.
+create function pgqueue.carry_args(day date) returns table (carried bigint, remaining bigint)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _today constant date := pgqueue.ensure_day(clock_timestamp());
+  _unfinished bigint[];
+  _dead bigint[];
+begin
+  select array_agg(j.id) into _unfinished
+  from (select q.id from pgqueue.queued_jobs q where q.args_day = carry_args.day order by q.id for update skip locked) j;
+  select array_agg(j.id) into _dead
+  from (select d.id from pgqueue.dead_jobs d where d.args_day = carry_args.day order by d.id for update skip locked) j;
+  insert into pgqueue.job_args (id, day, args, meta)
+  select a.id, _today, a.args, a.meta from pgqueue.job_args a
+  where a.day = carry_args.day and a.id = any (_unfinished || _dead)
+  on conflict do nothing;
+  update pgqueue.queued_jobs q set args_day = _today where q.id = any (_unfinished);
+  update pgqueue.dead_jobs d set args_day = _today where d.id = any (_dead);
+  carried := coalesce(cardinality(_unfinished), 0) + coalesce(cardinality(_dead), 0);
+  remaining := (select count(*) from pgqueue.queued_jobs q where q.args_day = carry_args.day)
+               + (select count(*) from pgqueue.dead_jobs d where d.args_day = carry_args.day);
+  return next;
+end $$;
 -- functions/90_privileges.sql
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
 revoke execute on all functions in schema pgqueue from public;
