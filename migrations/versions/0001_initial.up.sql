@@ -1612,3 +1612,6 @@ end $$;
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
 revoke execute on all functions in schema pgqueue from public;
 -- end of functions/
+-- The first days' partitions: without them the first enqueue would make them in its own transaction, and every other enqueue
+-- would wait until that commits.
+select pgqueue.make_partitions((clock_timestamp() at time zone 'UTC')::date, 14);

@@ -69,7 +69,9 @@ def sweep(conn: Conn) -> int:
 
 
 def rescue(conn: Conn) -> list[dict[str, Any]]:
-    return conn.cursor(row_factory=dict_row).execute("select worker_id, host, pid, jobs from pgqueue.rescue()").fetchall()
+    return (
+        conn.cursor(row_factory=dict_row).execute("select worker_id, host, pid, jobs from pgqueue.rescue()").fetchall()
+    )
 
 
 def guard(conn: Conn, lease: "Lease") -> None:
@@ -141,7 +143,9 @@ class Step:
 class Worker:
     """A registered worker process."""
 
-    def __init__(self, conn: Conn, *, lease: str = "15 s", tasks: Sequence[str] = ("t",), queues: Sequence[str] = ("default",)) -> None:
+    def __init__(
+        self, conn: Conn, *, lease: str = "15 s", tasks: Sequence[str] = ("t",), queues: Sequence[str] = ("default",)
+    ) -> None:
         self.conn = conn
         self.id = secrets.randbits(62)
         self.epoch = 0

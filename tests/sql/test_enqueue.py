@@ -71,7 +71,13 @@ def test_every_argument_is_kept(conn: Conn) -> None:
         ),
     )  # fmt: skip
 
-    assert (row["args"], row["queue"], row["priority"], row["key"], row["max_attempts"]) == ({"a": [1, None]}, "q", -7, "k", 9)
+    assert (row["args"], row["queue"], row["priority"], row["key"], row["max_attempts"]) == (
+        {"a": [1, None]},
+        "q",
+        -7,
+        "k",
+        9,
+    )
     assert (row["timeout"], row["meta"], row["state"]) == (timedelta(seconds=3), {"m": True}, "scheduled")
     assert (row["run_at"].year, row["expires_at"].month) == (2999, 2)
 
@@ -87,7 +93,10 @@ def test_json_null_for_args_or_meta_means_not_given(conn: Conn, absent: str | No
     row = job(conn, enqueue(conn, args=absent, meta=absent))
 
     assert (row["args"], row["meta"]) == ({}, None)
-    assert scalar(conn, "select count(*) from pgqueue.job_args where meta is not null or jsonb_typeof(args) <> 'object'") == 0
+    assert (
+        scalar(conn, "select count(*) from pgqueue.job_args where meta is not null or jsonb_typeof(args) <> 'object'")
+        == 0
+    )
 
 
 REFUSALS: list[tuple[dict[str, Any], str, str]] = [
@@ -146,7 +155,9 @@ def test_a_null_task_is_refused(conn: Conn, refused: Refused) -> None:
 
 
 @pytest.mark.parametrize("field", ["args", "meta"])
-def test_args_and_meta_over_the_limit_are_refused_and_at_the_limit_kept(conn: Conn, refused: Refused, field: str) -> None:
+def test_args_and_meta_over_the_limit_are_refused_and_at_the_limit_kept(
+    conn: Conn, refused: Refused, field: str
+) -> None:
     limit = scalar(conn, "select max_args_bytes from pgqueue.settings")
     fits = {"a": "x" * (limit - len('{"a": ""}'))}
 

@@ -52,7 +52,9 @@ def test_an_array_stores_what_enqueue_stores(conn: Conn) -> None:
 
 
 def test_json_null_means_not_given(conn: Conn) -> None:
-    nulls = dict.fromkeys(["args", "queue", "priority", "run_at", "key", "max_attempts", "timeout", "expires_at", "meta", "delay"])
+    nulls = dict.fromkeys(
+        ["args", "queue", "priority", "run_at", "key", "max_attempts", "timeout", "expires_at", "meta", "delay"]
+    )
 
     (job_id,) = enqueue_many(conn, [{"task": "t", "key_policy": None, "key_period": None, "group_key": None, **nulls}])
     row = job(conn, job_id)
@@ -86,7 +88,9 @@ def test_json_null_means_not_given(conn: Conn) -> None:
         ({"task": "t", "key": "held", "key_policy": "raise"}, "PQ002", "key 'held' of queue 'default' is held by job"),
     ],
 )
-def test_one_bad_job_refuses_the_array_and_names_its_place(conn: Conn, refused: Refused, bad: Any, sqlstate: str, message: str) -> None:
+def test_one_bad_job_refuses_the_array_and_names_its_place(
+    conn: Conn, refused: Refused, bad: Any, sqlstate: str, message: str
+) -> None:
     enqueue(conn, key="held")
 
     with refused(sqlstate) as refusal:
@@ -112,13 +116,21 @@ def test_i1_nothing_of_a_rolled_back_array_stays(connect: Connect, conn: Conn) -
     enqueue_many(producer, [{"task": "t", "key": f"k{n}"} for n in range(10)])
     producer.rollback()
 
-    assert scalar(conn, "select (select count(*) from pgqueue.jobs) + (select count(*) from pgqueue.job_keys) + (select count(*) from pgqueue.job_args)") == 0
+    assert (
+        scalar(
+            conn,
+            "select (select count(*) from pgqueue.jobs) + (select count(*) from pgqueue.job_keys) + (select count(*) from pgqueue.job_args)",
+        )
+        == 0
+    )
 
 
 def test_replace_in_an_array_changes_the_holder_and_its_own_first(conn: Conn) -> None:
     held = enqueue(conn, key="a", args={"v": 0})
 
-    ids = enqueue_many(conn, [{"task": "t", "key": k, "key_policy": "replace", "args": {"v": v}} for v, k in enumerate("abba", 1)])
+    ids = enqueue_many(
+        conn, [{"task": "t", "key": k, "key_policy": "replace", "args": {"v": v}} for v, k in enumerate("abba", 1)]
+    )
 
     assert ids[0] == ids[3] == held
     assert ids[1] == ids[2]
@@ -132,7 +144,9 @@ def test_i14_arrays_that_replace_in_opposite_orders_do_not_deadlock(connect: Con
     blocker.execute("select from pgqueue.queued_jobs where id = %s for update", (b,))
 
     def replace(on: Conn, keys: str) -> Background:
-        return Background(on, lambda: enqueue_many(on, [{"task": "t", "key": k, "key_policy": "replace"} for k in keys]))
+        return Background(
+            on, lambda: enqueue_many(on, [{"task": "t", "key": k, "key_policy": "replace"} for k in keys])
+        )
 
     one = replace(first, "ab").waits(conn)
     two = replace(second, "ba").waits(conn)
@@ -153,7 +167,9 @@ def test_i2_i14_overlapping_arrays_of_8_connections_never_deadlock(connect: Conn
         orders = [mine, mine[::-1], mine[1::2] + mine[::2], mine[::3]]
         ids: list[int] = []
         for turn in range(12):
-            jobs = [{"task": "t", "key": k, "key_policy": policy, "args": {"p": place}} for k in orders[(turn + place) % 4]]
+            jobs = [
+                {"task": "t", "key": k, "key_policy": policy, "args": {"p": place}} for k in orders[(turn + place) % 4]
+            ]
             ids += enqueue_many(connections[place], json.dumps(jobs))
         return ids
 
@@ -164,14 +180,18 @@ def test_i2_i14_overlapping_arrays_of_8_connections_never_deadlock(connect: Conn
     assert {job_id for ids in produced for job_id in ids} == set(column(conn, "select id from pgqueue.queued_jobs"))
 
 
-def test_i2_i14_arrays_against_settles_cancels_and_claims_of_the_same_keys_never_deadlock(connect: Connect, conn: Conn) -> None:
+def test_i2_i14_arrays_against_settles_cancels_and_claims_of_the_same_keys_never_deadlock(
+    connect: Connect, conn: Conn
+) -> None:
     keys = [f"k{n:02}" for n in range(20)]
     producers, workers, canceller = [connect() for _ in range(4)], [Worker(connect()) for _ in range(2)], connect()
 
     def produce(place: int) -> None:
         for turn in range(25):
             order = keys if (place + turn) % 2 else keys[::-1]
-            enqueue_many(producers[place], [{"task": "t", "key": k, "key_policy": ("skip", "replace")[turn % 2]} for k in order])
+            enqueue_many(
+                producers[place], [{"task": "t", "key": k, "key_policy": ("skip", "replace")[turn % 2]} for k in order]
+            )
 
     def work(worker: Worker) -> None:
         step = worker.step(7)
@@ -187,13 +207,32 @@ def test_i2_i14_arrays_against_settles_cancels_and_claims_of_the_same_keys_never
                 cancel(canceller, job_id)
 
     with ThreadPoolExecutor(8) as pool:
-        tasks = [pool.submit(produce, n) for n in range(4)] + [pool.submit(work, w) for w in workers] + [pool.submit(stop)]
+        tasks = (
+            [pool.submit(produce, n) for n in range(4)] + [pool.submit(work, w) for w in workers] + [pool.submit(stop)]
+        )
         for task in tasks:
             task.result()
 
-    assert scalar(conn, "select count(*) from (select key from pgqueue.queued_jobs group by queue, key having count(*) > 1) x") == 0
-    assert scalar(conn, "select count(*) from pgqueue.job_keys k where not exists (select from pgqueue.queued_jobs j where j.id = k.job_id)") == 0
-    assert scalar(conn, "select count(*) from pgqueue.queued_jobs j where not exists (select from pgqueue.job_keys k where k.job_id = j.id)") == 0
+    assert (
+        scalar(
+            conn, "select count(*) from (select key from pgqueue.queued_jobs group by queue, key having count(*) > 1) x"
+        )
+        == 0
+    )
+    assert (
+        scalar(
+            conn,
+            "select count(*) from pgqueue.job_keys k where not exists (select from pgqueue.queued_jobs j where j.id = k.job_id)",
+        )
+        == 0
+    )
+    assert (
+        scalar(
+            conn,
+            "select count(*) from pgqueue.queued_jobs j where not exists (select from pgqueue.job_keys k where k.job_id = j.id)",
+        )
+        == 0
+    )
 
 
 def test_a_job_that_is_not_due_yet_and_one_that_is_have_the_states(conn: Conn) -> None:
