@@ -1,0 +1,209 @@
+"""`pgq demo` tells its story, leaves nothing behind, and would notice if it were not true."""
+
+import io
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from pgqueue import demo
+from pgqueue.demo import checks
+from pgqueue.demo.smtp import MailServer
+from pgqueue.demo.world import MARK, OWN_QUEUE, world
+from pgqueue.errors import ConfigError
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(180)]
+
+PGQ = [sys.executable, "-c", "from pgqueue.cli import main; main()"]
+SCHEMAS = "select array_agg(nspname::text order by 1) from pg_namespace where nspname !~ '^pg_'"
+WORKERS = (
+    "select count(*) from pg_stat_activity where application_name like 'pgq work%' and datname = current_database()"
+)
+
+# What could have gone wrong, and which promises, by their place, are then broken.
+DAMAGE = {
+    "a mail was never sent": (
+        "delete from demo.smtp_log where email = 'visitor-001@example.invalid'",
+        {0},
+    ),
+    "a second mail instead of the same one again": (
+        "insert into demo.smtp_log select email, 250, 'another', now() from demo.signups limit 1",
+        {0},
+    ),
+    "a sign-up was lost": (
+        "delete from demo.signups where email = 'visitor-001@example.invalid'",
+        {0},
+    ),
+    "a mail to somebody who left": (
+        "insert into demo.smtp_log values ('visitor-000@example.invalid', 250, 'one', now())",
+        {1},
+    ),
+    "a job of somebody who left": (
+        """select pgqueue_demo.enqueue('anything', '{"email": "visitor-000@example.invalid"}', queue => 'mail')""",
+        {1, 6},
+    ),
+    "a refused mail was given up": (
+        "delete from demo.smtp_log where email = 'visitor-005@example.invalid' and code = 250",
+        {0, 2},
+    ),
+    "a line was imported twice": (
+        "insert into demo.imported select line, sku, name, price from demo.imported where line = 5000",
+        {3},
+    ),
+    "a line was not imported": (
+        "delete from demo.imported where line = 5000",
+        {3},
+    ),
+    "a line was imported wrongly": (
+        "update demo.imported set price = price + 1 where line = 5000",
+        {3},
+    ),
+    "no worker was killed": (
+        "delete from demo.killed_workers",
+        {4},
+    ),
+    "the poison job is back": (
+        "select pgqueue_demo.redrive(queue => 'photos')",
+        {5, 6},
+    ),
+}
+
+
+def damage_everything(conn: psycopg.Connection[Any]) -> None:
+    """Do each damage by itself, see what the checks make of it, and undo it."""
+    assert [verdict.said for verdict in checks.run(conn, OWN_QUEUE) if not verdict.holds] == []
+    for name, (statement, expected) in DAMAGE.items():
+        with conn.transaction(force_rollback=True):
+            conn.execute(statement.encode())
+
+            broken = {place for place, verdict in enumerate(checks.run(conn, OWN_QUEUE)) if not verdict.holds}
+
+        assert broken == expected, name
+    conn.execute("delete from demo.imported where line = 1")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+    return clean | variables
+
+
+@contextmanager
+def demo_at_work(conn: psycopg.Connection[Any], dsn: str, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A demo in the user's database, from the moment at which its workers are at work."""
+    env = environment(PGQ_DSN=dsn, TMPDIR=str(tmp_path))
+    with subprocess.Popen([*PGQ, "demo"], env=env, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: conn.execute(WORKERS).fetchone() != (0,), timeout=30)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_demo_keeps_its_promises_on_a_server_of_its_own(tmp_path: Path) -> None:
+    begun = time.monotonic()
+
+    done = subprocess.run(
+        [*PGQ, "demo"], env=environment(TMPDIR=str(tmp_path)), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all {len(checks.CHECKS)} promises were kept" in done.stdout
+    assert done.stdout.count("\nok ") == len(checks.CHECKS)
+    assert "\x1b" not in done.stdout, "plain lines in a pipe"
+    assert list(tmp_path.iterdir()) == []
+    assert time.monotonic() - begun < 30
+
+
+def test_a_broken_promise_is_noticed_and_the_users_database_is_left_as_it_was(
+    dsn: str, conn: psycopg.Connection[Any]
+) -> None:
+    mine = conn.execute("select pgqueue.enqueue('mine')").fetchone()
+    before = conn.execute(SCHEMAS).fetchone()
+
+    status = demo.run(dsn, console=Console(file=io.StringIO()), before_checks=damage_everything)
+
+    assert status == 1
+    assert conn.execute(SCHEMAS).fetchone() == before
+    assert conn.execute("select id from pgqueue.jobs where state = 'ready'").fetchall() == [mine]
+    assert conn.execute(WORKERS).fetchone() == (0,)
+
+
+def test_an_interrupted_demo_cleans_up(dsn: str, conn: psycopg.Connection[Any], tmp_path: Path) -> None:
+    before = conn.execute(SCHEMAS).fetchone()
+
+    with demo_at_work(conn, dsn, tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "cleaned up" in said
+    assert conn.execute(SCHEMAS).fetchone() == before
+    assert conn.execute(WORKERS).fetchone() == (0,)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+def test_the_workers_of_a_killed_demo_end_and_the_next_demo_drops_its_schemas(
+    dsn: str, conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    before = conn.execute(SCHEMAS).fetchone()
+
+    with demo_at_work(conn, dsn, tmp_path) as process:
+        process.kill()
+        process.wait()
+
+    wait_until(lambda: conn.execute(WORKERS).fetchone() == (0,), timeout=60)
+    assert conn.execute(SCHEMAS).fetchone() != before
+    with world(dsn):
+        assert conn.execute("select count(*) from demo.visitors").fetchone() == (0,)
+    assert conn.execute(SCHEMAS).fetchone() == before
+
+
+@pytest.mark.parametrize("name", ["demo", OWN_QUEUE])
+def test_a_schema_of_somebody_else_is_not_touched(name: str, dsn: str, conn: psycopg.Connection[Any]) -> None:
+    conn.execute(f'create schema "{name}"')
+
+    with pytest.raises(ConfigError, match=f'schema "{name}"'):
+        demo.run(dsn, console=Console(quiet=True))
+
+    assert conn.execute("select count(*) from pg_namespace where nspname = %s", [name]).fetchone() == (1,)
+
+
+def test_two_demos_do_not_share_a_database(dsn: str, conn: psycopg.Connection[Any]) -> None:
+    with world(dsn), pytest.raises(ConfigError, match="another"):
+        demo.run(dsn, console=Console(quiet=True))
+
+    assert conn.execute("select obj_description(to_regnamespace('demo'))").fetchone() != (MARK,)
+
+
+def deliver(server: MailServer, address: str) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Message-ID"] = "shop@example.invalid", address, "<1@example.invalid>"
+    with smtplib.SMTP("127.0.0.1", server.port, local_hostname="localhost", timeout=5) as client:
+        client.send_message(mail)
+
+
+def test_the_mail_server_refuses_at_first_and_takes_it_later() -> None:
+    refusals: Callable[[str], int] = {"ada@example.invalid": 1}.get  # type: ignore[assignment]
+    with MailServer(lambda address: refusals(address) or 0) as server:
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            deliver(server, "ada@example.invalid")
+        deliver(server, "ada@example.invalid")
+        deliver(server, "bob@example.invalid")
+
+    assert refused.value.recipients["ada@example.invalid"][0] == 450
+    assert [(entry.email[:3], entry.code) for entry in server.log] == [("ada", 450), ("ada", 250), ("bob", 250)]
+    assert server.log[1].mail is not None
+    assert server.log[1].mail["Message-ID"] == "<1@example.invalid>"
