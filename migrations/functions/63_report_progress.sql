@@ -7,7 +7,7 @@ language plpgsql set enable_seqscan = off as $$
 begin
   return query
   with given as materialized (
-    select distinct on (g.id, g.token) g.id, g.token, least(greatest(nullif(g.fraction, 'NaN'), 0), 1) as fraction, g.note
+    select distinct on (g.id, g.token) g.id, g.token, case when g.fraction <> 'NaN' then least(greatest(g.fraction, 0), 1) end as fraction, g.note
     from rows from (jsonb_to_recordset(reports) as (id bigint, token bigint, fraction double precision, note text))
       with ordinality as g (id, token, fraction, note, place)
     order by g.id, g.token, g.place desc

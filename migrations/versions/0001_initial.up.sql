@@ -618,8 +618,8 @@ language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_c
 begin
   return query
   with given as materialized (
-    select distinct on (g.id, g.token) g.id, g.token, g.outcome, least(greatest(g.delay, 0), 1e11) as delay, g.result, g.error,
-           coalesce(g.alone, false) as alone
+    select distinct on (g.id, g.token) g.id, g.token, g.outcome, g.result, g.error,
+           case when g.delay is not null then least(greatest(g.delay, 0), 1e11) end as delay, coalesce(g.alone, false) as alone
     from rows from (jsonb_to_recordset(outcomes) as (id bigint, token bigint, outcome text, delay double precision, result jsonb, error jsonb, alone boolean))
       with ordinality as g (id, token, outcome, delay, result, error, alone, place)
     order by g.id, g.token, g.place
@@ -1459,7 +1459,7 @@ language plpgsql set enable_seqscan = off as $$
 begin
   return query
   with given as materialized (
-    select distinct on (g.id, g.token) g.id, g.token, least(greatest(nullif(g.fraction, 'NaN'), 0), 1) as fraction, g.note
+    select distinct on (g.id, g.token) g.id, g.token, case when g.fraction <> 'NaN' then least(greatest(g.fraction, 0), 1) end as fraction, g.note
     from rows from (jsonb_to_recordset(reports) as (id bigint, token bigint, fraction double precision, note text))
       with ordinality as g (id, token, fraction, note, place)
     order by g.id, g.token, g.place desc

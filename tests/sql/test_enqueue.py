@@ -132,19 +132,20 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "sqlstate", "message"), REFUSALS, ids=[case[2][:40] for case in REFUSALS])
 def test_a_bad_argument_is_refused_with_its_name_its_value_and_a_remedy(
-    conn: Conn, refused: Refused, options: dict[str, Any], sqlstate: str, message: str
+    conn: Conn, refused: Refused, subtests: pytest.Subtests
 ) -> None:
-    options = dict(options)
-    task = options.pop("task", "mail")
+    for given, sqlstate, message in REFUSALS:
+        with subtests.test(message):
+            options = dict(given)
+            task = options.pop("task", "mail")
 
-    with refused(sqlstate) as refusal:
-        enqueue(conn, task, **options)
+            with refused(sqlstate) as refusal:
+                enqueue(conn, task, **options)
 
-    assert message in refusal.message
-    assert f"cannot enqueue task '{task[:100]}'" in refusal.message
-    assert count(conn) == 0
+            assert message in refusal.message
+            assert f"cannot enqueue task '{task[:100]}'" in refusal.message
+            assert count(conn) == 0
 
 
 def test_a_null_task_is_refused(conn: Conn, refused: Refused) -> None:
