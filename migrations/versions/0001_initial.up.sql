@@ -831,6 +831,9 @@ begin
   end if;
   return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at) c;
   get diagnostics _found = row_count;
+  if _found = 0 and done_ids = '{}' and outcomes is null then
+    perform set_config('synchronous_commit', 'off', true);  -- only the worker's row was locked: nothing to wait for the disk for
+  end if;
   if _found < max_jobs then
     select min(n.run_at) into run_at
     from unnest(_priorities) as m (priority),

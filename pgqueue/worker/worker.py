@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.010
 BUSY_SECONDS = 0.020
 PASS_TIMEOUT_SECONDS = 5.0
+UNWIND_SECONDS = 1.0  # what handlers have to end themselves once the shutdown timeout is over
 
 
 class Worker:
@@ -160,6 +161,8 @@ class Worker:
                 await self._step(lane, batch)
             elif self._may_run(now) and self._quarantine.wants_one(now, held=self._crew.held()):
                 await self._take_suspect()
+            elif self._finished(now):
+                return
             else:
                 await self._idle(time.monotonic())
 
@@ -199,7 +202,7 @@ class Worker:
         if reply.jobs:
             self._take_on(lane, reply.jobs, token, now)
         if filled:
-            self._rounds.begin(sweep=self._rounds.sweeping)
+            self._rounds.begin()
         else:
             self._rounds.leave_lane()
 
@@ -320,34 +323,30 @@ class Worker:
             self._woken = True
 
     def _over(self) -> bool:
-        now = time.monotonic()
-        if self._draining:
-            if self._crew.held() == 0 and not self._outbox:
-                return True
-            if now >= self._deadline:
-                self._overran = True
-                self._crew.stop_all("shutdown")
-                return now >= self._deadline + 1.0
+        """Whether draining has come to its end, or to its deadline."""
+        if not self._draining:
             return False
-        if self._crew.held() or self._outbox:
+        if self._crew.held() == 0 and not self._outbox:
+            return True
+        now = time.monotonic()
+        if now < self._deadline:
+            return False
+        self._overran = True
+        self._crew.stop_all("shutdown")
+        return now >= self._deadline + UNWIND_SECONDS
+
+    def _finished(self, now: float) -> bool:
+        """Whether a burst is over: everything that was due has been looked for since the last job was found, and has ended."""
+        if self._crew.held() or self._outbox or self._draining:
             return False
         if self.options.only_suspects:
             return self._quarantine.idle(now)
-        if not self.options.burst or self._woken:
+        if not self.options.burst or self._woken or not self._may_claim(now):
             return False
-        return (
-            self._rounds.current() is None
-            and self._quarantine.idle(now)
-            and not any(lane.passing for lane in self._rounds.all())
-            and self._swept()
-        )
-
-    def _swept(self) -> bool:
-        """Whether everything that was due has been looked for since the last job ended."""
         if self._looked_at <= self._found_at:
             self._woken = True
             return False
-        return True
+        return self._quarantine.idle(now) and not any(lane.passing for lane in self._rounds.all())
 
     def _recycle(self, why: str) -> None:
         if not self._draining:
