@@ -107,7 +107,7 @@ def holder(conn: Conn, key: str, queue: str = "default") -> int | None:
 
 def make_due(conn: Conn, job_id: int) -> None:
     """Let the time until the job is due pass."""
-    query = "update pgqueue.queued_jobs set run_at = clock_timestamp() - interval '1 s' where id = %s"
+    query = "update pgqueue.queued_jobs set run_at = clock_timestamp() - interval '1 s' where id = %s and run_at > clock_timestamp()"
     conn.execute(query, (job_id,))
 
 
@@ -260,6 +260,12 @@ class Background:
             return bool(scalar(watcher, "select cardinality(pg_blocking_pids(%s)) > 0", self._pid))
 
         wait_until(blocked)
+        return self
+
+    def settled_or_waits(self, watcher: Conn) -> "Background":
+        """Return once the call has ended or waits for a lock."""
+        query = "select cardinality(pg_blocking_pids(%s)) > 0"
+        wait_until(lambda: self._future.done() or bool(scalar(watcher, query, self._pid)))
         return self
 
     def result(self, timeout: float = 10.0) -> Any:
