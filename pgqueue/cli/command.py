@@ -5,8 +5,9 @@ what typer reads.
 """
 
 import inspect
+import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -46,9 +47,20 @@ _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotati
 
 def group(help: str) -> typer.Typer:  # noqa: A002 - typer's word
     """Make a group of commands, which takes the global options as well."""
-    app = typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        rich_markup_mode=_markup(),
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
     app.callback()(accepting_global_options(lambda **_: None))
     return app
+
+
+def _markup() -> Literal["rich"] | None:
+    """Draw help in boxes and colours on a terminal only."""
+    return "rich" if sys.stdout.isatty() else None
 
 
 def accepting_global_options(function: Callable[..., None]) -> Callable[..., None]:

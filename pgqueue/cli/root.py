@@ -96,7 +96,10 @@ def _print_version(wanted: bool) -> None:
 def _version(
     *,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", is_eager=True, allow_from_autoenv=False, callback=_print_version, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """A durable job queue in PostgreSQL: transactional enqueue, leases that fence, work that is never lost."""

@@ -17,9 +17,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])", re.ASCII)
 _PLAIN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
-def duration(text: str | float) -> timedelta:
+def duration(text: str) -> timedelta:
     """Read 250ms, 30s, 5m, 1h30m or 2d; a bare number is seconds. Raises ValueError."""
-    written = str(text).strip().lower()
+    written = text.strip().lower()
     try:
         if _PLAIN.fullmatch(written):
             return timedelta(seconds=float(written))
@@ -31,7 +31,7 @@ def duration(text: str | float) -> timedelta:
     raise ValueError(f'"{text}" is not a duration; write 250ms, 30s, 5m, 1h30m or 2d')
 
 
-def seconds(text: str | float) -> float:
+def seconds(text: str) -> float:
     """Read a duration as seconds. Raises ValueError."""
     return duration(text).total_seconds()
 
@@ -67,11 +67,13 @@ def json_object(text: str, *, name: str) -> str:
     return text
 
 
-def option_type(read: Callable[[str], T]) -> Callable[[str], T]:
+def option_type(read: Callable[[str], T]) -> Callable[[str | T], T]:
     """Make a reader of texts the type of an option: its ValueErrors become complaints about that option."""
     import typer
 
-    def parse(text: str) -> T:
+    def parse(text: str | T) -> T:
+        if not isinstance(text, str):  # the option's default
+            return text
         try:
             return read(text)
         except ValueError as error:
