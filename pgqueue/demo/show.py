@@ -31,6 +31,7 @@ class Show:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self._console,
+            refresh_per_second=5,
             disable=not self._console.is_terminal,
         )
 

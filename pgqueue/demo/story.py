@@ -62,12 +62,13 @@ def play(
     """Play the whole demo and return its exit status."""
     show = Show(console)
     try:
-        with _signals(), show, ExitStack() as stack:
+        with _signals(), ExitStack() as stack:
             show.say("a database ...")
             made, conn = stack.enter_context(world(dsn))
             show.say(f"migrated: {made.server}")
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pgq-demo-")))
-            Story(show, made, conn, folder).tell()
+            with show:
+                Story(show, made, conn, folder).tell()
             if before_checks is not None:
                 before_checks(conn)
             return 0 if _verdicts(show, made, conn) else 1
@@ -157,11 +158,11 @@ class Story:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             workers.check()
-            imported = self._ask("select count(*) from demo.imported")[0]
+            left, imported = self._ask(_LEFT)[0], self._ask("select count(*) from demo.imported")[0]
             self._show.bar("mails accepted", mail.count(accepted=True), self._committed)
             self._show.bar("lines imported", imported, LINES)
             self._watch_poison()
-            if until(imported, self._ask(_LEFT)[0]):
+            if until(imported, left):
                 return
             time.sleep(LOOK_SECONDS)
         self._show.say(f"gave up waiting; the workers said:\n{workers.last_words()}", style="red")
