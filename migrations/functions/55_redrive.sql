@@ -15,7 +15,7 @@ begin
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
         order by d.id
         limit redrive."limit"
         for update of d skip locked) c;
@@ -38,6 +38,7 @@ begin
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
     where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+      and pgqueue.key_holds(k.job_id, k.until)
     order by d.id
     limit 1000
   loop

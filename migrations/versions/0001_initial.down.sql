@@ -44,6 +44,7 @@ drop function pgqueue.hold_keys;
 drop function pgqueue.enqueue;
 drop function pgqueue.meet_holder;
 drop function pgqueue.replace_job;
+drop function pgqueue.key_holds;
 drop function pgqueue.hold_key;
 drop function pgqueue.check_new_jobs;
 drop function pgqueue.new_job_error;

@@ -387,6 +387,11 @@ begin
     where k.queue = hold_key.queue and k.key = hold_key.key and k.job_id = _holder;
   end loop;
 end $$;
+-- functions/22_key_holds.sql
+-- Whether a key's row still holds it: its job is unfinished, or the period that was asked for is not over.
+create function pgqueue.key_holds(job_id bigint, until timestamptz) returns boolean
+language sql stable
+return until is null or until > clock_timestamp() or exists (select from pgqueue.queued_jobs j where j.id = job_id);
 -- functions/23_replace_job.sql
 -- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
 -- started with. Its id, creation time and attempts stay. New arguments are a new row: job_args is append-only, but a job's row
@@ -1319,7 +1324,7 @@ begin
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
         order by d.id
         limit redrive."limit"
         for update of d skip locked) c;
@@ -1342,6 +1347,7 @@ begin
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
     where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+      and pgqueue.key_holds(k.job_id, k.until)
     order by d.id
     limit 1000
   loop
