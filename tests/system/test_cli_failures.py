@@ -1,13 +1,19 @@
 """Each way to fail: one readable line on stderr, and the exit status of the contract."""
 
+import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.command import PGQ, environment, pgq
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.system
+IN_TRANSACTION = """
+select 1 from pg_stat_activity
+where application_name = 'pgq' and datname = current_database() and state = 'idle in transaction'"""
 
 
 def test_without_a_dsn_it_is_usage() -> None:
@@ -116,3 +122,17 @@ def test_a_reader_that_leaves_is_no_error(dsn: str) -> None:
 
         assert listing.stderr.read() == ""
     assert listing.returncode == 0
+
+
+def test_ctrl_c_ends_a_command_quietly(dsn: str) -> None:
+    with subprocess.Popen(
+        [*PGQ, "enqueue", "t", "--many", "-"], stdin=-1, stderr=-1, text=True, env=environment(PGQ_DSN=dsn)
+    ) as waiting:
+        assert waiting.stdin is not None
+        assert waiting.stderr is not None
+        with psycopg.connect(dsn, autocommit=True) as conn:  # it reads stdin once its transaction is open
+            wait_until(lambda: conn.execute(IN_TRANSACTION).fetchone())
+        waiting.send_signal(signal.SIGINT)
+
+        assert waiting.stderr.read() == ""
+    assert waiting.returncode == 130
