@@ -6,7 +6,7 @@ of its name in `sql/`; the schema is rendered into it once.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar, cast
@@ -23,7 +23,7 @@ def statement(name: str, schema: str) -> LiteralString:
     """The statement `sql/<name>.sql` for a schema. It is constant but for the schema's name, hence the cast."""
     text = files("pgqueue").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))
+    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _column(rows: Sequence[Row]) -> list[Any]:
     return [row[0] for row in rows]
 
 
-def _nothing(rows: Sequence[Row]) -> None:
+def _nothing(_: Sequence[Row]) -> None:
     return None
 
 
@@ -85,28 +85,9 @@ def enqueue_many(jobs: Sequence[NewJob]) -> Call[list[int]]:
 
 def _as_json(job: NewJob) -> str:
     """One element of enqueue_many's array, spliced from the texts of args and meta, which are JSON already."""
-    parts = [f'{{"task":{_quote(job.task)},"args":{job.args}']
-    if job.queue is not None:
-        parts.append(f'"queue":{_quote(job.queue)}')
-    if job.priority:
-        parts.append(f'"priority":{job.priority}')
-    if job.run_at is not None:
-        parts.append(f'"run_at":"{job.run_at.isoformat()}"')
-    if job.delay is not None:
-        parts.append(f'"delay":"{_interval(job.delay)}"')
-    if job.key is not None:
-        parts.append(f'"key":{_quote(job.key)},"key_policy":{_quote(job.key_policy)}')
-        if job.key_period is not None:
-            parts.append(f'"key_period":"{_interval(job.key_period)}"')
-    if job.max_attempts is not None:
-        parts.append(f'"max_attempts":{job.max_attempts}')
-    if job.timeout is not None:
-        parts.append(f'"timeout":"{_interval(job.timeout)}"')
-    if job.expires_at is not None:
-        parts.append(f'"expires_at":"{job.expires_at.isoformat()}"')
-    if job.meta is not None:
-        parts.append(f'"meta":{job.meta}')
-    return ",".join(parts) + "}"
+    head = f'{{"task":{_quote(job.task)},"args":{job.args}'
+    given = [f',"{name}":{write(value)}' for name, write in _WRITERS if (value := getattr(job, name)) is not None]
+    return head + "".join(given) + "}"
 
 
 @lru_cache(maxsize=4096)
@@ -117,7 +98,26 @@ def _quote(text: str) -> str:
 
 
 def _interval(value: timedelta) -> str:
-    return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+    return f'"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"'
+
+
+def _time(value: datetime) -> str:
+    return f'"{value.isoformat()}"'
+
+
+_WRITERS: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("queue", _quote),
+    ("priority", str),
+    ("run_at", _time),
+    ("delay", _interval),
+    ("key", _quote),
+    ("key_policy", _quote),
+    ("key_period", _interval),
+    ("max_attempts", str),
+    ("timeout", _interval),
+    ("expires_at", _time),
+    ("meta", str),
+)
 
 
 def cancel(job_id: int) -> Call[State]:

@@ -1,21 +1,24 @@
 """What a running handler may know and do about its own job: the `ctx` parameter.
 
-The same object serves all kinds of handlers. `progress`, `cancelled`, `job` and `attempt` touch no connection; `guard` and
-`complete` run on a connection that the handler brings, inside the handler's transaction: on an async connection they are
-awaited, on a sync one they are plain calls. Every write carries the lease token, so an attempt that lost its job changes
-nothing (I4).
+The same object serves all kinds of handlers. `progress`, `cancelled`, `job` and `attempt` touch no connection;
+`guard` and `complete` run on a connection that the handler brings, inside the handler's transaction: on an async
+connection they are awaited, on a sync one they are plain calls. Every write carries the lease token, so an attempt
+that lost its job changes nothing (I4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgqueue import calls
-from pgqueue.client import Client
 from pgqueue.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from datetime import datetime
+
+    from pgqueue.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class Context:
         return self._stop()
 
     def progress(self, fraction: float | None = None, note: str | None = None) -> Awaitable[None]:
-        """Report how far the job is: a fraction from 0 to 1, a note, or both. Sent within half a second, the latest wins.
+        """Report how far the job is: a fraction from 0 to 1, a note, or both. Sent within half a second, the latest
+        wins.
 
         Raises InvalidArgument. May be awaited or not.
         """

@@ -45,7 +45,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     ),
     State.SUCCEEDED: frozenset(),
     State.CANCELLED: frozenset({State.READY}),  # an operator's retry
-    # An operator's retry or redrive; cancelled when it was asked to stop before it died, and the settle could not see that.
+    # An operator's retry or redrive; cancelled when it was asked to stop before it died, and the settle could not see
+    # that.
     State.DEAD: frozenset({State.READY, State.CANCELLED}),
 }
 

@@ -16,7 +16,9 @@ _SPELLINGS = re.compile(r"\bpgqueue\.(?=[a-z_])|'pgqueue'|(?<=\bschema )pgqueue\
 def valid_schema(name: str) -> str:
     """Return the name unchanged. Raises ConfigError unless PostgreSQL can have a schema of this name."""
     if not isinstance(name, str) or not name or "\x00" in name:
-        raise ConfigError(f"schema {name!r}: must be a text that is not empty and has no NUL; set --schema or PGQ_SCHEMA")
+        raise ConfigError(
+            f"schema {name!r}: must be a text that is not empty and has no NUL; set --schema or PGQ_SCHEMA"
+        )
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

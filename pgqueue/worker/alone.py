@@ -1,8 +1,8 @@
 """Jobs that have to run alone: those that were there when a worker died, until it is known which of them kill.
 
-Supervised workers ask for a process that does nothing else (`only`). A worker on its own takes one when it has nothing else to do,
-and, when it never runs dry, holds its claims for a moment every now and then. Comes beside claim; touches the database through
-`link` only.
+Supervised workers ask for a process that does nothing else (`only`). A worker on its own takes one when it has
+nothing else to do, and, when it never runs dry, holds its claims for a moment every now and then. Comes beside claim;
+touches the database through `link` only.
 """
 
 from __future__ import annotations

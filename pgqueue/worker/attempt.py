@@ -1,7 +1,7 @@
 """One leased job in the hands of a worker, from the claim to its outcome.
 
-I/O-free. An attempt is made from the row that the claim returned; what handlers rarely ask for is read from the row when
-they do.
+I/O-free. An attempt is made from the row that the claim returned; what handlers rarely ask for is read from the row
+when they do.
 """
 
 from __future__ import annotations

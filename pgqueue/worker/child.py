@@ -1,7 +1,7 @@
 """The process that runs `cpu=True` handlers for a worker: reads a job, runs it, answers, until its parent is gone.
 
-It imports the app as the parent did, so handlers come from the registry and never from what a job says. Everything that it
-prints goes where the worker's output goes; the conversation has a socket of its own.
+It imports the app as the parent did, so handlers come from the registry and never from what a job says. Everything
+that it prints goes where the worker's output goes; the conversation has a socket of its own.
 """
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
-"""A worker process as its supervisor sees it: a pid, a pipe on which it says that it lives, and a lifeline to hold it by."""
+"""A worker process as its supervisor sees it: a pid, a pipe on which it says that it lives, and a lifeline to hold it
+by.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgqueue.worker.settings import SETTINGS
+
+if TYPE_CHECKING:
+    import signal
 
 
 class ChildProcess:
@@ -31,7 +35,9 @@ class ChildProcess:
         self.started_at = 0.0
 
     def start(self) -> None:
-        """Start the process, in a session of its own: a terminal's Ctrl-C reaches the supervisor only, which passes it on once."""
+        """Start the process, in a session of its own: a terminal's Ctrl-C reaches the supervisor only, which passes
+        it on once.
+        """
         self.status_fd, status = os.pipe()
         lifeline, self._lifeline = os.pipe()
         os.set_blocking(self.status_fd, False)

@@ -1,15 +1,16 @@
 """Where claims begin, and what they bring back. Comes after wake, before execute.
 
-A lane is one queue seen by one kind of handler (loop, threads, processes), because each kind has room of its own. Claims
-start at the lane's marks, the (run_at, id) claimed last for each priority: so they do not walk over the dead index entries
-of finished jobs, which matters once an old snapshot keeps these from being cleaned up. What becomes visible behind a mark (a long
-transaction's jobs, hand-backs, rescues, a priority never seen) is found by a full pass from the beginning: after every
-empty claim while passes are cheap, and every max(0.5 s, 20 x its cost) otherwise.
+A lane is one queue seen by one kind of handler (loop, threads, processes), because each kind has room of its own.
+Claims start at the lane's marks, the (run_at, id) claimed last for each priority: so they do not walk over the dead
+index entries of finished jobs, which matters once an old snapshot keeps these from being cleaned up. What becomes
+visible behind a mark (a long transaction's jobs, hand-backs, rescues, a priority never seen) is found by a full pass
+from the beginning: after every empty claim while passes are cheap, and every max(0.5 s, 20 x its cost) otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgqueue.worker.attempt import ARGS, CREATED_AT, ID, KIND, PRIORITY, RUN_AT
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from pgqueue.worker.settle import Batch
 
-# While a pass costs less than this, every empty claim is followed by one (5 ms keeps a late job within a few round trips).
+# While a pass costs less than this, every empty claim is followed by one (5 ms keeps a late job within a few round
+# trips).
 CHEAP_PASS_SECONDS = 0.005
 PASS_INTERVAL_SECONDS = 0.5
 PASS_SHARE = 20  # a pass may take 1/20 of the time at most
@@ -142,11 +144,18 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
     return reply
 
 
-def take(lane: Lane, reply: Reply, *, limit: int, full: bool) -> bool:
-    """Move the lane's marks by what a claim of `limit` brought; returns whether the claim was filled."""
+def take(lane: Lane, reply: Reply, *, limit: int, full: bool, now: float, took: float) -> bool:
+    """Move the lane on by what a claim of `limit` brought, which took so long; returns whether the claim was filled."""
     filled = len(reply.jobs) >= limit
     if reply.seen is not None:
         lane.marks.passed(reply.seen, filled=filled, frontier=reply.frontier)
+        lane.passed_at, lane.pass_seconds = now, took
     elif not full:
         lane.marks.claimed(reply.jobs, filled=filled, frontier=reply.frontier)
+    lane.due_at = now + _seconds(reply.clock, reply.next_due) if reply.next_due is not None else float("inf")
     return filled
+
+
+def _seconds(clock: str, due: str) -> float:
+    """The time from one of the database's times to another."""
+    return max(0.0, (datetime.fromisoformat(due) - datetime.fromisoformat(clock)).total_seconds())

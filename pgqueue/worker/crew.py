@@ -48,28 +48,26 @@ class Crew:
         outbox: Outbox,
         *,
         link: Link,
-        on_end: Callable[[], None],
         app_spec: str | None,
     ) -> None:
         self._app = app
         self._outbox = outbox
         self._link = link
-        self._on_end = on_end
+        self.on_end: Callable[[], None] = lambda: None
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
         self._unproven: list[Attempt] = []
         self._prover: asyncio.Task[None] | None = None
-        self.loop_pool = LoopPool(options.concurrency, self, self._context, on_end)
-        self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, on_end)
+        self.loop_pool = LoopPool(options.concurrency, self, self._context, self._ended)
+        self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, self._ended)
         self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
         self._process_pool: ProcessPool | None = None
         if any(task.cpu for task in app.tasks.values()):
             size = min(options.cpu_processes, options.concurrency)
-            self._process_pool = ProcessPool(size, self, _hello(app, app_spec), self._report, on_end)
+            self._process_pool = ProcessPool(size, self, _hello(app, app_spec), self._report, self._ended)
             self._pools.append(self._process_pool)
 
-    def queues(self) -> set[str]:
-        """The queues that the app's tasks name."""
-        return {task.queue for task in self._app.tasks.values()}
+    def _ended(self) -> None:
+        self.on_end()
 
     def lanes(self, queue: str) -> list[Lane]:
         """The lanes of a queue: one for each kind of handler that the app has."""
@@ -130,15 +128,11 @@ class Crew:
                     pool.stop(attempt, "timeout")
         self.thread_pool.report_stuck(now, STUCK_GRACE_SECONDS)
 
-    def hand_back_waiting(self, outbox: Outbox) -> None:
-        """Hand back what has not started."""
+    def hand_back_waiting(self) -> None:
+        """Hand back what has not started, as far as it is still ours."""
         for pool in self._pools:
             for attempt in pool.withdraw():
-                outbox.ended(attempt, "released")
-
-    def give_up_waiting(self) -> None:
-        """Hand back what has not started, if it is still ours."""
-        self.hand_back_waiting(self._outbox)
+                self._outbox.ended(attempt, "released")
 
     def drop_waiting(self) -> None:
         """Forget what has not started: others have it."""
@@ -181,7 +175,7 @@ class Crew:
             asked = list(self._unproven)
             try:
                 params = {"ids": [a.id for a in asked], "tokens": [a.token for a in asked]}
-                states: dict[int, str] = dict(await self._link.run("lease_states", params))  # type: ignore[arg-type]
+                states: dict[int, str] = dict(await self._link.run("lease_states", params))
             except (psycopg.Error, OSError) as error:
                 log.info(
                     "cannot look whether handlers' transactions have committed", extra={"error": str(error).strip()}
@@ -199,7 +193,7 @@ class Crew:
                             attempt,
                             NotCompleted("ctx.complete was called, but its transaction was not committed"),
                         )
-            self._on_end()
+            self.on_end()
             if self._unproven:
                 await asyncio.sleep(RECHECK_SECONDS)
 

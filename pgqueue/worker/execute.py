@@ -1,9 +1,9 @@
 """Runs attempts and judges how they ended. Comes after claim, before settle; touches no database.
 
-`judge` is the one place where an exception becomes an outcome. `LoopPool` runs async handlers in long-lived slots: a slot is
-a task that takes one attempt after the other, so that a job costs no task of its own (1 us against 3 to 5), and
-`asyncio.timeout`, task groups and cancellation work in handlers as in any task. A handler that leaves context variables
-changed retires its slot, so that no job sees another's context.
+`judge` is the one place where an exception becomes an outcome. `LoopPool` runs async handlers in long-lived slots: a
+slot is a task that takes one attempt after the other, so that a job costs no task of its own (1 us against 3 to 5),
+and `asyncio.timeout`, task groups and cancellation work in handlers as in any task. A handler that leaves context
+variables changed retires its slot, so that no job sees another's context.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long a slot may go on without letting the loop turn, when handlers never wait (the claim's answer is waiting meanwhile).
+# How long a slot may go on without letting the loop turn, when handlers never wait (the claim's answer is waiting
+# meanwhile).
 SLICE_SECONDS = 0.002
 # Handlers that end within this count for what one round trip lets finish: a full step takes about as long.
 QUICK_SECONDS = 0.01
@@ -79,7 +80,9 @@ def finish(sink: Sink, attempt: Attempt, value: Any, context: Context | None) ->
 
 
 def judge(sink: Sink, attempt: Attempt, error: BaseException, *, skip: int = 0) -> None:
-    """Judge a handler that raised, or answered with an Answer; `skip` of our own frames are left out of the traceback."""
+    """Judge a handler that raised, or answered with an Answer; `skip` of our own frames are left out of the
+    traceback.
+    """
     if isinstance(error, Snooze):
         sink.ended(attempt, "snoozed", delay=error.for_)
     elif isinstance(error, Cancel):
@@ -253,7 +256,7 @@ class LoopPool:
                 else:
                     value = await attempt.task.run_target(context, *args, **kwargs)
                 finish(self._sink, attempt, value, context)
-            except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its outcome; judged, never swallowed
+            except BaseException as error:  # noqa: BLE001 - whatever it raises is judged
                 self._caught(attempt, error, context)
             finally:
                 self.active.discard(attempt)

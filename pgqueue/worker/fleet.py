@@ -1,7 +1,8 @@
-"""Supervises the worker processes of one command: starts them, watches that they live, replaces them, and passes signals on.
+"""Supervises the worker processes of one command: starts them, watches that they live, replaces them, and passes
+signals on.
 
-It touches no database and runs no handler, so that nothing a job does can stop it. Each child says on a pipe that its loop
-turns; one that has not done so for a lease is killed, its jobs are rescued by the others.
+It touches no database and runs no handler, so that nothing a job does can stop it. Each child says on a pipe that its
+loop turns; one that has not done so for a lease is killed, its jobs are rescued by the others.
 
     TERM, INT   drain all; a second one hands back at once        HUP   replace the processes one by one
     TSTP        claim nothing more                                USR1  dump stacks
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgqueue.worker.child_process import ChildProcess
-from pgqueue.worker.options import WorkerOptions
 from pgqueue.worker.settings import RECYCLED
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from pgqueue.worker.options import WorkerOptions
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +115,7 @@ class Fleet:
     def _signals() -> tuple[signal.Signals, ...]:
         return (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGHUP, signal.SIGUSR1)
 
-    def _signal(self, number: int, frame: FrameType | None) -> None:
+    def _signal(self, number: int, _frame: FrameType | None) -> None:
         match number:
             case signal.SIGTERM | signal.SIGINT:
                 self._stop()

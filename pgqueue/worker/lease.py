@@ -1,9 +1,10 @@
-"""Holds the worker's lease: beats from a thread with a connection of its own, so that no handler on the loop can stop it.
+"""Holds the worker's lease: beats from a thread with a connection of its own, so that no handler on the loop can stop
+it.
 
-The thread also rescues the jobs of lost workers, takes its turns at keeping the house (keeper/), and makes full passes that
-have become too costly for the loop's connection. It beats only while the loop turns: a process whose loop stands still for a lease
-gives its jobs up. The loop, in turn, judges by `Lease.remaining`, without asking the thread or the database, whether its
-handlers may still run: they are stopped before the lease can be taken (I3).
+The thread also rescues the jobs of lost workers, takes its turns at keeping the house (keeper/), and makes full
+passes that have become too costly for the loop's connection. It beats only while the loop turns: a process whose loop
+stands still for a lease gives its jobs up. The loop, in turn, judges by `Lease.remaining`, without asking the thread
+or the database, whether its handlers may still run: they are stopped before the lease can be taken (I3).
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Keepalive:
         on_lost: Callable[[int], None],
         duties: Sequence[Callable[[psycopg.Connection[tuple[Any, ...]], str], float]],
     ) -> None:
-        """`describe` gives the changing parameters of a beat; `duties` run in turn, each returns the seconds until it wants to run again."""
+        """`describe` gives the changing parameters of a beat; `duties` run in turn, each returns the seconds until it
+        wants to run again.
+        """
         self._dsn = conninfo(dsn)
         self._schema = schema
         self._lease = lease
@@ -145,7 +148,7 @@ class Keepalive:
                 self._serve(next_beat)
             except (psycopg.Error, OSError) as error:
                 self._busy_since = None
-                if self._stopping:
+                if self._ending():
                     return
                 log.warning("the heartbeat's connection failed", extra={"error": str(error).strip(), "turn": turn})
                 self._drop()
@@ -156,6 +159,9 @@ class Keepalive:
                 log.exception("the heartbeat thread met an error of pgqueue and goes on")
                 time.sleep(1.0)
         self._drop()
+
+    def _ending(self) -> bool:
+        return self._stopping
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         conn = psycopg.connect(

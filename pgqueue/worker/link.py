@@ -1,8 +1,8 @@
 """What ties a worker process to the database: its identity there, its lease, its connections.
 
-The identity is a random id with an epoch. After a broken connection the epoch is ended, so that a claim which is still on its way
-through the old connection is refused, and the claims whose answers were lost are asked for by their tokens (I5). A worker that was
-declared lost begins again under a new id.
+The identity is a random id with an epoch. After a broken connection the epoch is ended, so that a claim which is
+still on its way through the old connection is refused, and the claims whose answers were lost are asked for by their
+tokens (I5). A worker that was declared lost begins again under a new id.
 """
 
 from __future__ import annotations
@@ -41,18 +41,16 @@ class Link:
         options: WorkerOptions,
         *,
         queues: Sequence[str],
-        on_cancel: Callable[[list[int]], None],
-        on_lost: Callable[[int], None],
     ) -> None:
         self._app = app
         self._options = options
-        self._on_cancel = on_cancel
-        self._on_lost = on_lost
         self._session = Session(app.dsn, app.schema)
         self._loop = asyncio.get_running_loop()
         self._keepalive: Keepalive | None = None
         self._pending: int | None = None
         self._registered = False
+        self.on_cancel: Callable[[list[int]], None] = lambda _: None
+        self.on_lost: Callable[[int], None] = lambda _: None
         self.queues = queues
         self.running: Callable[[], int] = lambda: 0
         self.listener_pid: Callable[[], int | None] = lambda: None
@@ -85,14 +83,16 @@ class Link:
             worker_id=lambda: self.worker_id if self._registered else None,
             describe=lambda: {"running": self.running(), "listener_pid": self.listener_pid()},
             loop_turned_at=lambda: self.turned_at,
-            on_beat=lambda jobs: self._on_loop(self._on_cancel, jobs) if jobs else None,
-            on_lost=lambda worker_id: self._on_loop(self._on_lost, worker_id),
+            on_beat=lambda jobs: self._on_loop(self.on_cancel, jobs) if jobs else None,
+            on_lost=lambda worker_id: self._on_loop(self.on_lost, worker_id),
             duties=house,
         )
         self._keepalive.start()
 
     async def restore(self) -> list[tuple[str, int, Sequence[Any]]]:
-        """Become ready again. Returns jobs (queue, token, row) that claims had leased whose answers were lost. Raises psycopg.Error."""
+        """Become ready again. Returns jobs (queue, token, row) that claims had leased whose answers were lost. Raises
+        psycopg.Error.
+        """
         if self._session.broken:
             await self._session.connect()
             if self._pending is not None:
@@ -113,7 +113,7 @@ class Link:
     async def _recover(self, token: int | None) -> Rows:
         rows = await self._session.run("recover", {"worker_id": self.worker_id, "token": token})
         if not rows[0][0]:
-            self._on_lost(self.worker_id)
+            self.on_lost(self.worker_id)
             return []
         self.epoch = rows[0][1]
         return rows[1:]

@@ -11,7 +11,9 @@ from pgqueue.errors import AppImportError
 
 
 def load_app(spec: str, cwd: str) -> App:
-    """Import the module and return its App; the attribute defaults to `app`. Raises AppImportError with the reason and the place."""
+    """Import the module and return its App; the attribute defaults to `app`. Raises AppImportError with the reason
+    and the place.
+    """
     module_name, colon, attribute = spec.partition(":")
     attribute = attribute if colon else "app"
     if not module_name or not attribute or module_name.endswith(".py") or "/" in module_name:

@@ -1,7 +1,8 @@
-"""The entry of one worker process: loads the app, runs the loop, turns signals into requests, tells the supervisor how it is.
+"""The entry of one worker process: loads the app, runs the loop, turns signals into requests, tells the supervisor
+how it is.
 
-Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event: `R` ready,
-`.` alive, `S` suspects wait. The end of the other pipe means that the supervisor is gone: then it drains.
+Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event:
+`R` ready, `.` alive, `S` suspects wait. The end of the other pipe means that the supervisor is gone: then it drains.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> int:
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
         return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe)
-    except Exception as error:  # noqa: BLE001 - the outermost edge: one readable line, and the status that says which kind
+    except Exception as error:  # noqa: BLE001 - the outermost edge: one line and a status
         if settings["debug"]:
             traceback.print_exc()
         return report(error)

@@ -74,7 +74,7 @@ class Overseer:
         self._sure = False
         log.error("no heartbeat could be recorded in time: handlers are stopped", extra={"running": self._crew.held()})
         self._crew.stop_all("lease lost")
-        self._crew.give_up_waiting()
+        self._crew.hand_back_waiting()
         self._link.abort()
 
     async def _send_progress(self) -> None:

@@ -1,5 +1,6 @@
-"""Runs `cpu=True` handlers in processes of their own, which can be killed: at their timeout, on cancel, and when the lease
-is gone. A child that dies under a job tells exactly which job did it, so that loss counts against this job alone (I11).
+"""Runs `cpu=True` handlers in processes of their own, which can be killed: at their timeout, on cancel, and when the
+lease is gone. A child that dies under a job tells exactly which job did it, so that loss counts against this job
+alone (I11).
 
 Parent and child talk in lines of JSON over a socket pair; nothing is pickled. The child is `child.py`.
 """
@@ -53,8 +54,8 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "pgqueue.worker.child", str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
+                sys.executable, "-m", "pgqueue.worker.child", str(theirs.fileno()), pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         await self.send(self._hello)
@@ -265,12 +266,14 @@ def _answer(answer: dict[str, Any]) -> BaseException:
 
 
 def _class_of(names: list[str]) -> type[BaseException]:
-    """The exception class that the child named, as far as this process has it imported: policies look at classes only."""
+    """The exception class that the child named, as far as this process has it imported: policies look at classes
+    only.
+    """
     for name in names:
         module, _, qualname = name.rpartition(":")
         found: Any = sys.modules.get(module)
         for part in qualname.split("."):
             found = getattr(found, part, None)
         if isinstance(found, type) and issubclass(found, BaseException):
-            return type(found.__name__, (found,), {"__init__": lambda self, *args: BaseException.__init__(self, *args)})
+            return type(found.__name__, (found,), {"__init__": BaseException.__init__})
     return Exception

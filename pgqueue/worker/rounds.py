@@ -1,16 +1,17 @@
 """Which lane to claim from next, and how many jobs. I/O-free; comes before claim.
 
-A round tries each lane until it is empty: in strict order, or in an order drawn by weight. A claim that was filled starts a new
-round. After a round that found nothing comes one of full passes, as far as they are cheap.
+A round tries each lane until it is empty: in strict order, or in an order drawn by weight. A claim that was filled
+starts a new round. After a round that found nothing comes one of full passes, as far as they are cheap.
 
-How many: the free room of the lane's pool, plus, for handlers that end within a round trip, what one round trip lets finish.
-Slow jobs are never hoarded: only attempts quicker than QUICK_SECONDS count.
+How many: the free room of the lane's pool, plus, for handlers that end within a round trip, what one round trip lets
+finish. Slow jobs are never hoarded: only attempts quicker than QUICK_SECONDS count.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pgqueue.worker.claim import Lane
+    from pgqueue.worker.crew import Crew
+    from pgqueue.worker.options import WorkerOptions
 
 SMOOTHING_SECONDS = 0.05
 
@@ -85,3 +88,52 @@ class Rounds:
             return list(self._weights)
         draws = {queue: random.random() ** (1 / weight) for queue, weight in self._weights.items()}  # noqa: S311
         return sorted(draws, key=draws.__getitem__, reverse=True)
+
+
+class Planner:
+    """Decides where the next claim goes and how large it is."""
+
+    def __init__(self, rounds: Rounds, crew: Crew, options: WorkerOptions) -> None:
+        self._rounds = rounds
+        self._crew = crew
+        self._options = options
+        self.pace = Pace()
+        self.claimed = 0  # jobs, so far
+        self.looked_at = float("-inf")  # when the last round that looked everywhere began
+
+    def next_lane(self, now: float) -> Lane | None:
+        """The lane to claim from; None when the round is over and found nothing, or when there is no room."""
+        rounds = self._rounds
+        while True:
+            while (lane := rounds.current()) is not None:
+                if self.limit(lane) > 0 and (not rounds.sweeping or self.in_place(lane)):
+                    return lane
+                rounds.leave_lane()
+            if rounds.sweeping or rounds.found:
+                rounds.sweeping = rounds.found = False
+                return None
+            self.looked_at = now
+            rounds.begin(sweep=True)
+
+    def limit(self, lane: Lane) -> int:
+        """How many jobs to claim from a lane now; 0 or less: none."""
+        room = min(lane.pool.room(), self._options.concurrency - self._crew.held())
+        if lane.pool is self._crew.loop_pool:
+            room += self.pace.allowance()
+        if self._options.max_jobs is not None:
+            room = min(room, self._options.max_jobs - self.claimed)
+        return min(room, self._options.step_size)
+
+    def spent(self) -> bool:
+        """Whether this process has claimed all the jobs that it may."""
+        return self._options.max_jobs is not None and self.claimed >= self._options.max_jobs
+
+    def in_place(self, lane: Lane) -> bool:
+        """Whether the next claim from this lane is a full pass, on the path of the jobs because it costs little."""
+        if self._rounds.sweeping:
+            return lane.cheap or (self._options.burst and not lane.passing)
+        return lane.cheap and lane.wants_pass(time.monotonic())
+
+    def wants_pass_elsewhere(self, lane: Lane, now: float) -> bool:
+        """Whether it is time for a full pass that costs too much for the path of the jobs."""
+        return not lane.cheap and not self._options.burst and lane.wants_pass(now)

@@ -1,7 +1,7 @@
 """The worker's own connection: sends steps, comes back after it broke, and finds out what a lost answer said.
 
-One statement at a time, each a transaction of its own, no session state. Prepared statements are used on a direct connection only:
-a pooler in between shows itself by another backend's pid.
+One statement at a time, each a transaction of its own, no session state. Prepared statements are used on a direct
+connection only: a pooler in between shows itself by another backend's pid.
 """
 
 from __future__ import annotations

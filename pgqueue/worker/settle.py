@@ -1,20 +1,21 @@
 """Keeps what attempts came to until the database has it. Comes after execute, before history.
 
-Successes without a result are kept apart, as pairs of id and token, because they take a cheaper way through SQL. A batch
-that was sent and not answered is sent again: the lease token makes a second settling of the same attempt a
-no-op, so that a lost answer costs nothing (I6).
+Successes without a result are kept apart, as pairs of id and token, because they take a cheaper way through SQL. A
+batch that was sent and not answered is sent again: the lease token makes a second settling of the same attempt a no-
+op, so that a lost answer costs nothing (I6).
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pgqueue import codec
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from pgqueue.worker.attempt import Attempt
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,9 @@ class Outbox:
         self._others.append(codec.dumps({name: value for name, value in fields.items() if value is not None}))
 
     def take(self, limit: int = 1000) -> Batch:
-        """The next batch to send: at most `limit` plain successes, and the others. Call `recorded` or `restore` after."""
+        """The next batch to send: at most `limit` plain successes, and the others. Call `recorded` or `restore`
+        after.
+        """
         if self._careful:
             others, self._others = self._others[:1], self._others[1:]
             plain, self._careful = [], self._careful - 1
@@ -102,8 +105,9 @@ class Outbox:
         self.recorded()
 
     def refused(self, sqlstate: str) -> None:
-        """The server refused the batch that was restored. If the data are to blame, outcomes are sent one by one from now on, and
-        the one that cannot be recorded becomes a dead letter that says so: it must not hold up the others (I15).
+        """The server refused the batch that was restored. If the data are to blame, outcomes are sent one by one from
+        now on, and the one that cannot be recorded becomes a dead letter that says so: it must not hold up the others
+        (I15).
         """
         if sqlstate[:2] not in DATA_ERRORS:
             return  # a full disk, a missing grant: the same batch again

@@ -1,9 +1,9 @@
 """Sleeps until there may be work, and is woken at once when somebody enqueues. Comes before claim; decides nothing.
 
-A sleeping worker holds a shared advisory lock for each of its queues on its listening connection: enqueueing notifies only while
-somebody does. The lock is a hint, as the notification is: what both miss is found by polling, after a twentieth of the
-time since the last job, from a millisecond up to the poll interval. So a job whose transaction stayed open for 2 s after its
-enqueue is seen within 0.1 s of its commit, even if nobody slept when it was enqueued.
+A sleeping worker holds a shared advisory lock for each of its queues on its listening connection: enqueueing notifies
+only while somebody does. The lock is a hint, as the notification is: what both miss is found by polling, after a
+twentieth of the time since the last job, from a millisecond up to the poll interval. So a job whose transaction
+stayed open for 2 s after its enqueue is seen within 0.1 s of its commit, even if nobody slept when it was enqueued.
 """
 
 from __future__ import annotations
@@ -35,20 +35,12 @@ def poll_gap(idle_seconds: float, poll_interval_seconds: float) -> float:
 class Listener:
     """The listening connection of a worker: wakes it, and says that it sleeps."""
 
-    def __init__(
-        self,
-        dsn: str,
-        schema: str,
-        queues: Iterable[str],
-        *,
-        on_wake: Callable[[], None],
-        on_control: Callable[[], None],
-    ) -> None:
+    def __init__(self, dsn: str, schema: str, queues: Iterable[str]) -> None:
+        self.on_wake: Callable[[], None] = lambda: None
+        self.on_control: Callable[[], None] = lambda: None
         self._dsn = conninfo(dsn)
         self._schema = schema
         self._queues = list(queues)
-        self._on_wake = on_wake
-        self._on_control = on_control
         self._conn: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._keys: list[int] = []
         self._control = ""
@@ -72,17 +64,20 @@ class Listener:
                 continue
             if self._pooled:
                 log.warning(
-                    "a connection pooler is in the way of LISTEN: jobs are found by polling; give --listen-dsn a direct address, or --no-listen"
+                    "a connection pooler is in the way of LISTEN: jobs are found by polling; "
+                    "give --listen-dsn a direct address, or --no-listen"
                 )
                 await self._drop()
                 return
             turn = 0
-            self._on_wake()
+            self.on_wake()
             await self._broken.wait()
             await self._drop()
 
     async def sleep(self) -> bool:
-        """Say that this worker sleeps. True: it is news, and the caller has to look for jobs once more before it does."""
+        """Say that this worker sleeps. True: it is news, and the caller has to look for jobs once more before it
+        does.
+        """
         if self.asleep or self._conn is None:
             return False
         async with self._lock:
@@ -174,9 +169,9 @@ class Listener:
 
     def _wake(self, channel: str) -> None:
         if channel == self._control:
-            self._on_control()
+            self.on_control()
         else:
-            self._on_wake()
+            self.on_wake()
 
     async def _drop(self) -> None:
         self._unwatch()

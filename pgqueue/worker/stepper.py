@@ -1,0 +1,311 @@
+"""The path of a job through a worker: every turn settles what has ended and claims what there is room for, in one round
+trip; between turns the crew runs what was claimed. When there is nothing to do it sleeps until it is woken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pgqueue.worker import claim as claims
+from pgqueue.worker.attempt import TASK, Attempt
+from pgqueue.worker.lease import Request
+from pgqueue.worker.mend import Mender
+from pgqueue.worker.rounds import Planner
+from pgqueue.worker.session import draw_token
+from pgqueue.worker.settle import NOTHING, Batch, Outbox
+from pgqueue.worker.wake import Listener, poll_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pgqueue.app import App
+    from pgqueue.worker.alone import Quarantine
+    from pgqueue.worker.claim import Lane
+    from pgqueue.worker.crew import Crew
+    from pgqueue.worker.link import Link
+    from pgqueue.worker.options import WorkerOptions
+    from pgqueue.worker.rounds import Rounds
+
+log = logging.getLogger(__name__)
+
+# A worker says that it sleeps only after so long without a job, and that it is busy after so long with jobs: under a
+# steady load neither producers nor workers pay for notifications.
+IDLE_SECONDS = 0.010
+BUSY_SECONDS = 0.020
+PASS_TIMEOUT_SECONDS = 5.0
+DRAIN_LOOK_SECONDS = 0.25
+UNWIND_SECONDS = 1.0  # what handlers have to end themselves once the shutdown timeout is over
+
+
+class Stepper:
+    """Sends steps."""
+
+    def __init__(
+        self,
+        app: App,
+        options: WorkerOptions,
+        link: Link,
+        crew: Crew,
+        outbox: Outbox,
+        rounds: Rounds,
+        quarantine: Quarantine,
+        listener: Listener | None,
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._link = link
+        self._crew = crew
+        self._outbox = outbox
+        self._planner = Planner(rounds, crew, options)
+        self._rounds = rounds
+        self._quarantine = quarantine
+        self._listener = listener
+        self._mender = Mender(link, outbox)
+        self._signal = asyncio.Event()
+        self._woken = True
+        self._quiet = False
+        self._draining = False
+        self._deadline = float("inf")
+        self._found_at = self._busy_since = float("-inf")
+        self._unlocking: asyncio.Task[None] | None = None
+        self.overran = False
+        self.recycled = False
+
+    async def run(self) -> None:
+        """Send steps until told to stop, or until a burst is over."""
+        while not self._over():
+            if not self._link.ready and not await self._restored():
+                continue
+            self._signal.clear()
+            now = time.monotonic()
+            if self._woken:
+                self._woken = False
+                self._rounds.begin()
+            batch = self._outbox.take()
+            lane = self._lane(now, eager=bool(batch))
+            if lane is not None or batch:
+                await self._step(lane, batch)
+            elif self._may_run(now) and self._quarantine.wants_one(now, held=self._crew.held()):
+                await self._take_suspect()
+            elif self._finished(now):
+                return
+            else:
+                await self._idle(now)
+
+    def _lane(self, now: float, *, eager: bool) -> Lane | None:
+        """Where to claim from in this step. `eager`: something is settled anyway, so ask for more in the same trip."""
+        if not self._may_claim(now):
+            return None
+        lane = self._planner.next_lane(now)
+        if lane is None and eager:
+            self._rounds.begin()
+            lane = self._planner.next_lane(now)
+        if lane is not None and self._planner.wants_pass_elsewhere(lane, now):
+            self._pass_elsewhere(lane, now)
+        return lane
+
+    async def _step(self, lane: Lane | None, batch: Batch) -> None:
+        limit = self._planner.limit(lane) if lane is not None else 0
+        full = lane is not None and self._planner.in_place(lane)
+        token = draw_token()
+        claim = lane.params(full=full, limit=limit) if lane is not None else claims.NO_CLAIM
+        sent = time.monotonic()
+        self._planner.pace.observe(sent, self._crew.quick())
+        try:
+            reply = claims.read(await self._link.step(token, claim, claims.batch_params(batch)))
+        except (psycopg.Error, OSError) as error:
+            self._outbox.restore()
+            await self._mender.failed(error, batch)
+            return
+        self._outbox.recorded()
+        took = time.monotonic() - sent
+        self._planner.pace.trip(took)
+        if reply.stale:
+            log.warning("attempts had lost their lease when they were settled", extra={"jobs": reply.stale})
+        if reply.lost:
+            self.lost(self._link.worker_id)
+        elif lane is not None:
+            self._claimed(lane, reply, token, limit=limit, full=full, took=took)
+
+    def _claimed(self, lane: Lane, reply: claims.Reply, token: int, *, limit: int, full: bool, took: float) -> None:
+        now = time.monotonic()
+        filled = claims.take(lane, reply, limit=limit, full=full, now=now, took=took)
+        self._quarantine.noticed(lane.queue, waiting=reply.suspects)
+        if reply.jobs:
+            self._take_on(lane, reply.jobs, token, now)
+        if filled:
+            self._rounds.begin()
+        else:
+            self._rounds.leave_lane()
+
+    def _take_on(self, lane: Lane, rows: Sequence[Sequence[Any]], token: int, now: float) -> None:
+        """Hand claimed rows to the crew."""
+        if self._found_at + IDLE_SECONDS < now:
+            self._busy_since = now
+        self._found_at = now
+        self._rounds.found = True
+        tasks = self._app.tasks
+        self._crew.submit([Attempt(row, tasks[row[TASK]], lane.queue, token) for row in rows])
+        self._count(len(rows))
+        if self._listener is not None and self._listener.asleep and now - self._busy_since > BUSY_SECONDS:
+            self._unlocking = asyncio.create_task(self._listener.awake())
+
+    def _count(self, jobs: int) -> None:
+        self._planner.claimed += jobs
+        if self._planner.spent():
+            self.recycle("max_jobs")
+
+    # Full passes that have become costly are made on the lease's connection, off the path of the jobs.
+
+    def _pass_elsewhere(self, lane: Lane, now: float) -> None:
+        lane.passing = True
+        loop, token, limit = asyncio.get_running_loop(), draw_token(), max(1, self._planner.limit(lane))
+        params = self._link.step_params(token, lane.params(full=True, limit=limit), claims.batch_params(NOTHING))
+
+        def answered(rows: list[tuple[Any, ...]] | BaseException) -> None:
+            loop.call_soon_threadsafe(self._passed, lane, rows, token, limit, now)
+
+        self._link.ask(Request("step", params, answered, PASS_TIMEOUT_SECONDS))
+
+    def _passed(
+        self, lane: Lane, rows: list[tuple[Any, ...]] | BaseException, token: int, limit: int, sent: float
+    ) -> None:
+        took = time.monotonic() - sent
+        lane.passing = False
+        if isinstance(rows, BaseException):
+            lane.passed_at, lane.pass_seconds = time.monotonic(), took
+            if not isinstance(rows, psycopg.errors.QueryCanceled):
+                self._link.uncertain.add(token)
+            log.info("a full pass did not end in time", extra={"queue": lane.queue, "seconds": round(took, 2)})
+        elif not (reply := claims.read(rows)).lost:
+            self._claimed(lane, reply, token, limit=limit, full=True, took=took)
+        self._signal.set()
+
+    async def _take_suspect(self) -> None:
+        """Claim one job that has to run alone, and run it."""
+        token = draw_token()
+        try:
+            found = await self._quarantine.claim(token, tasks=sorted(self._app.tasks))
+        except (psycopg.Error, OSError) as error:
+            await self._mender.failed(error, NOTHING)
+            return
+        if found is not None:
+            queue, row = found
+            self._found_at = time.monotonic()
+            self._crew.submit([Attempt(row, self._app.tasks[row[TASK]], queue, token, alone=True)])
+            self._count(1)
+
+    # Nothing to do.
+
+    async def _idle(self, now: float) -> None:
+        may_claim = self._may_claim(now)
+        quiet_long = now - self._found_at > IDLE_SECONDS
+        if self._listener is not None and may_claim and quiet_long and await self._listener.sleep():
+            self._woken = True  # what was enqueued before the locks were taken notified nobody: look once more
+            return
+        wait = DRAIN_LOOK_SECONDS if self._draining else self._options.poll_interval_seconds
+        if may_claim:
+            gap = poll_gap(now - self._found_at, self._options.poll_interval_seconds)
+            due = min((lane.due_at for lane in self._rounds.all()), default=float("inf"))
+            wait = min(wait, max(0.0, min(self._planner.looked_at + gap, due) - time.monotonic()))
+        try:
+            await asyncio.wait_for(self._signal.wait(), max(wait, 0.0005))
+        except TimeoutError:
+            self._woken = True
+
+    def _may_run(self, now: float) -> bool:
+        return not self._draining and not self._quiet and self._link.lease.remaining(now) > 0
+
+    def _may_claim(self, now: float) -> bool:
+        return self._may_run(now) and not self._quarantine.holds_claims(now, held=self._crew.held())
+
+    def _over(self) -> bool:
+        """Whether draining has come to its end, or to its deadline."""
+        if not self._draining:
+            return False
+        if self._crew.held() == 0 and not self._outbox:
+            return True
+        now = time.monotonic()
+        if now < self._deadline:
+            return False
+        self.overran = True
+        self._crew.stop_all("shutdown")
+        return now >= self._deadline + UNWIND_SECONDS
+
+    def _finished(self, now: float) -> bool:
+        """Whether a burst is over: all that was due has been looked for since the last job was found, and has ended."""
+        if self._crew.held() or self._outbox or self._draining:
+            return False
+        if self._options.only_suspects:
+            return self._quarantine.idle(now)
+        if not self._options.burst or self._woken or not self._may_claim(now):
+            return False
+        if self._planner.looked_at <= self._found_at:
+            self._woken = True
+            return False
+        return self._quarantine.idle(now) and not any(lane.passing for lane in self._rounds.all())
+
+    # What others tell it.
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._woken = True
+        self._signal.set()
+
+    def ended(self) -> None:
+        """An attempt has ended."""
+        if not self._signal.is_set():
+            self._signal.set()
+
+    def quiet(self) -> None:
+        """Claim nothing more, but go on running."""
+        self._quiet = True
+        log.info("quiet: no more jobs are claimed")
+
+    def stop(self) -> None:
+        """Drain; the second time, hand back at once."""
+        now = time.monotonic()
+        self._deadline = now if self._draining else now + self._options.shutdown_timeout_seconds
+        if not self._draining:
+            log.info("draining", extra={"running": self._crew.held()})
+        self._draining = True
+        self._crew.hand_back_waiting()
+        self._signal.set()
+
+    def recycle(self, why: str) -> None:
+        """This process has done its share: drain, and let another take its place."""
+        if not self._draining:
+            log.info("this process has done its share", extra={"why": why})
+            self.recycled = True
+            self._draining = True
+            self._deadline = time.monotonic() + self._options.shutdown_timeout_seconds
+            self._signal.set()
+
+    def lost(self, worker_id: int) -> None:
+        """Declared lost: others have our jobs. Stop the handlers, and begin again as a new worker."""
+        if worker_id != self._link.worker_id:
+            return
+        log.error("this worker was declared lost; its handlers are stopped", extra={"worker": worker_id})
+        self._crew.stop_all("lease lost")
+        self._crew.drop_waiting()
+        self._link.forget()
+        self.wake()
+
+    async def _restored(self) -> bool:
+        """Whether the database is there again; takes on the jobs of claims whose answers were lost."""
+        found = await self._mender.restore()
+        if found is None:
+            return False
+        self.wake()
+        for queue, token, row in found:
+            attempt = Attempt(row, self._app.tasks[row[TASK]], queue, token)
+            if self._may_run(time.monotonic()):
+                self._crew.submit([attempt])
+            else:
+                self._outbox.ended(attempt, "released")
+        return True
