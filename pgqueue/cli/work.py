@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from pgqueue.cli import logs, values
+from pgqueue.cli import values
 from pgqueue.cli.command import command
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
+from pgqueue.worker import logs
 
 _PLACES = "Where and what"
 _ENDS = "When it ends"

@@ -41,7 +41,7 @@ def main() -> int:
     faulthandler.enable()
     try:
         if settings["log_level"]:
-            from pgqueue.cli import logs
+            from pgqueue.worker import logs
 
             logs.configure(settings["log_level"], settings["log_format"])
         app = load_app(settings["app"], settings["cwd"])

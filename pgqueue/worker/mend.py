@@ -1,4 +1,6 @@
-"""What to do when a statement fails: mend the connection, or, if the server refused what was sent, keep it from blocking."""
+"""What to do when a statement fails: mend the connection, or, if the server refused what was sent, keep it from
+blocking.
+"""
 
 from __future__ import annotations
 

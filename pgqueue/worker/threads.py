@@ -94,7 +94,7 @@ class ThreadPool:
             frame = frames.get(attempt.stopper)
             where = "".join(traceback.format_stack(frame, limit=8)) if frame else "unknown"
             log.error(
-                "job is stuck: its thread ignores ctx.cancelled; look at it in loops, or run the task with cpu=True\n%s",
+                "job is stuck: its thread ignores ctx.cancelled; look at it in loops, or use cpu=True\n%s",
                 where,
                 extra={"job": attempt.id, "task": attempt.task.name, "reason": attempt.stop_reason},
             )
