@@ -34,6 +34,7 @@ CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
     RETURN (SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
 CREATE FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer DEFAULT NULL::integer) RETURNS bigint[]
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
@@ -52,6 +53,8 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.cancel(id bigint) RETURNS text
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -129,6 +132,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.carry_args(day date) RETURNS TABLE(carried bigint, remaining bigint)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -230,6 +234,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -262,6 +267,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   _at constant timestamptz := clock_timestamp();
@@ -282,6 +288,7 @@ exception when insufficient_privilege then
 end $$;
 CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 declare
@@ -327,6 +334,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.enqueue_many(jobs jsonb) RETURNS SETOF bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
@@ -386,6 +394,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text, day date, pending boolean)
     LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   with kept as (
     select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
@@ -406,6 +415,8 @@ CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text
 $_$;
 CREATE FUNCTION pgqueue.guard(id bigint, token bigint) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -416,6 +427,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -461,8 +473,12 @@ begin
   end loop;
   return _ids;
 end $$;
+CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
 CREATE FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) RETURNS TABLE(id bigint, state text)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -480,6 +496,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.leave(worker_id bigint) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -506,6 +523,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.make_partitions(first_day date, days integer DEFAULT 14) RETURNS integer
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   _schema constant text := pgqueue.schema_name();
@@ -632,6 +650,7 @@ CREATE FUNCTION pgqueue.new_job_names() RETURNS text[]
     RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text];
 CREATE FUNCTION pgqueue.pause(queue text) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if coalesce(pause.queue, '') = '' then
@@ -642,6 +661,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
     LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     AS $$
@@ -656,6 +676,7 @@ CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
 $$;
 CREATE FUNCTION pgqueue.recover(worker_id bigint, token bigint) RETURNS TABLE(held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, queue text)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
@@ -675,6 +696,8 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.redrive(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, "limit" integer DEFAULT NULL::integer) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -688,7 +711,7 @@ begin
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
         order by d.id
         limit redrive."limit"
         for update of d skip locked) c;
@@ -711,6 +734,7 @@ begin
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
     where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+      and pgqueue.key_holds(k.job_id, k.until)
     order by d.id
     limit 1000
   loop
@@ -720,6 +744,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks)
@@ -758,6 +783,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) RETURNS boolean
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -777,6 +803,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.report_progress(reports jsonb) RETURNS SETOF bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
@@ -864,6 +891,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.rescue() RETURNS TABLE(worker_id bigint, host text, pid integer, jobs bigint)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -906,6 +934,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.resume(queue text) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   delete from pgqueue.paused_queues p where p.queue = resume.queue;
@@ -917,6 +946,8 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.retry(id bigint) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -1088,6 +1119,7 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[] DEFAULT NULL::smallint[], marks_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], marks_id bigint[] DEFAULT NULL::bigint[], done_ids bigint[] DEFAULT '{}'::bigint[], done_tokens bigint[] DEFAULT '{}'::bigint[], outcomes jsonb DEFAULT NULL::jsonb) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1170,6 +1202,8 @@ CREATE FUNCTION pgqueue.stored_state(id bigint) RETURNS text
 $$;
 CREATE FUNCTION pgqueue.sweep_cancel_requests() RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -1621,6 +1655,7 @@ REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;

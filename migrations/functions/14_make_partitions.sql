@@ -2,7 +2,7 @@
 -- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
 -- Locks: one advisory lock of this installation, then the parents in the order of the array.
 create function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   _schema constant text := pgqueue.schema_name();
   _parent text;

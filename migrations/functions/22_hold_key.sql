@@ -4,7 +4,7 @@
 -- winner can settle in between. Each turn reads under a fresh snapshot (READ COMMITTED; stricter levels get 40001).
 -- Locks: the key's row. Waits for a transaction that is inserting or deleting this very key.
 create function pgqueue.hold_key(job_id bigint, queue text, key text, until timestamptz) returns bigint
-language plpgsql as $$
+language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _holder bigint;

@@ -4,7 +4,7 @@
 -- Locks: the job's row, for which it may wait while a claim or another replacement of it commits.
 create function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
   max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns boolean
-language plpgsql as $$
+language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;

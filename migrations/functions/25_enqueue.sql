@@ -10,7 +10,7 @@ create function pgqueue.enqueue(task text, args jsonb default '{}', queue text d
   run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
   timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
   key_period interval default null, delay interval default null) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   _now constant timestamptz := clock_timestamp();

@@ -15,7 +15,7 @@ create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queu
   priorities smallint[] default null, marks_at timestamptz[] default null, marks_id bigint[] default null, done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
 returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
                timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();

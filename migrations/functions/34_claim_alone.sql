@@ -4,7 +4,7 @@
 create function pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[])
 returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
                priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();

@@ -1,7 +1,7 @@
 -- A heartbeat: extends the lease of all jobs of a worker. Null: the worker was declared lost and must stop its handlers at once;
 -- else the ids of its jobs that somebody asked to cancel. Locks: the worker's row, after a claim of it that is under way.
 create function pgqueue.beat(worker_id bigint, running integer, listener_pid integer default null) returns bigint[]
-language plpgsql set enable_seqscan = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   update pgqueue.worker_processes w

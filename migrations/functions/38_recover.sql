@@ -5,7 +5,7 @@
 create function pgqueue.recover(worker_id bigint, token bigint)
 returns table (held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint,
                max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, queue text)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   perform from pgqueue.worker_processes w where w.id = recover.worker_id and w.lost_at is null for update;

@@ -4,7 +4,7 @@
 -- Locks: lost workers for update, passing by those that are claiming right now; then, under a fresh snapshot, which a claim
 -- cannot slip behind, their jobs in id order, passing by those that are locked.
 create function pgqueue.rescue() returns table (worker_id bigint, host text, pid integer, jobs bigint)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _worker record;

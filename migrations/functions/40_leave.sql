@@ -1,7 +1,7 @@
 -- A worker that stops: hands back what it still holds without burning an attempt, wakes others for it, and takes its row away.
 -- Returns the number of jobs handed back. Locks: the worker's row for update, its jobs in id order, passing by locked ones.
 create function pgqueue.leave(worker_id bigint) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _outcomes jsonb;

@@ -4,7 +4,7 @@
 -- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
 -- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
 create function pgqueue.cancel(id bigint) returns text
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();

@@ -3,7 +3,7 @@
 -- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
 -- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _request record;

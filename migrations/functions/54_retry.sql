@@ -4,7 +4,7 @@
 -- Looks again when the job has moved between two looks (somebody else's retry, a settle): it is always somewhere.
 -- Locks: the job's row, then its key's row.
 create function pgqueue.retry(id bigint) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();

@@ -2,7 +2,7 @@
 -- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
 -- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
 create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _ids bigint[];

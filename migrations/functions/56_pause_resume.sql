@@ -1,6 +1,6 @@
 -- Stops claims from a queue; running jobs go on. Returns whether it was not paused before. Locks: the queue's row.
 create function pgqueue.pause(queue text) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if coalesce(pause.queue, '') = '' then
     raise exception using errcode = 'PQ004', message = 'pause: the queue must have a name';
@@ -11,7 +11,7 @@ end $$;
 
 -- Lets claims from a queue go on, and wakes its workers. Returns whether it was paused. Locks: the queue's row.
 create function pgqueue.resume(queue text) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   delete from pgqueue.paused_queues p where p.queue = resume.queue;
   if found then

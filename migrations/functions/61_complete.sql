@@ -1,7 +1,7 @@
 -- Settles an attempt as succeeded inside the handler's own transaction: its effects and the job's end commit together, or not at all.
 -- Raises PQ005 when the lease is gone. Locks: the job's row and what settle locks.
 create function pgqueue.complete(id bigint, token bigint, result jsonb default null) returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   _at constant timestamptz := clock_timestamp();
 begin

@@ -1,7 +1,7 @@
 -- Of attempts that said `complete`, those that still have their job: `open` while a transaction holds the row, `held` when it was
 -- rolled back. What is not returned is settled (or the lease is gone). Never waits. Locks: free rows, for this statement.
 create function pgqueue.lease_states(ids bigint[], tokens bigint[]) returns table (id bigint, state text)
-language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
   return query

@@ -2,7 +2,7 @@
 -- is gone: nothing is stored for them, and their handlers must stop (I4). Of several reports of one attempt the last counts; fractions
 -- are held between 0 and 1, so that one odd value cannot keep the others from being stored. Locks: progress rows in id order.
 create function pgqueue.report_progress(reports jsonb) returns setof bigint
-language plpgsql set enable_seqscan = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   return query

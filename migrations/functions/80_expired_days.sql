@@ -1,7 +1,7 @@
 -- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
 -- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
 create function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
-language sql stable as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   with kept as (
     select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
   ), days as (

@@ -2,7 +2,7 @@
 -- how many it carried, and how many are left because their rows were locked: then the day stays for now.
 -- Locks: the jobs in id order, passing by locked ones. Argument rows are copied, never changed: who reads the old one reads the same.
 create function pgqueue.carry_args(day date) returns table (carried bigint, remaining bigint)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _today constant date := pgqueue.ensure_day(clock_timestamp());

@@ -206,7 +206,7 @@ end $$;
 -- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
 -- Locks: one advisory lock of this installation, then the parents in the order of the array.
 create function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   _schema constant text := pgqueue.schema_name();
   _parent text;
@@ -363,7 +363,7 @@ end $$;
 -- winner can settle in between. Each turn reads under a fresh snapshot (READ COMMITTED; stricter levels get 40001).
 -- Locks: the key's row. Waits for a transaction that is inserting or deleting this very key.
 create function pgqueue.hold_key(job_id bigint, queue text, key text, until timestamptz) returns bigint
-language plpgsql as $$
+language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _holder bigint;
@@ -399,7 +399,7 @@ return until is null or until > clock_timestamp() or exists (select from pgqueue
 -- Locks: the job's row, for which it may wait while a claim or another replacement of it commits.
 create function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
   max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns boolean
-language plpgsql as $$
+language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
@@ -448,7 +448,7 @@ create function pgqueue.enqueue(task text, args jsonb default '{}', queue text d
   run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
   timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
   key_period interval default null, delay interval default null) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   _now constant timestamptz := clock_timestamp();
@@ -540,7 +540,7 @@ end $$;
 -- Raises PQ002, PQ004, PQ006 as enqueue does, with the place in the array (from 0); then nothing of it is added.
 -- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
 create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();
@@ -787,7 +787,7 @@ create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queu
   priorities smallint[] default null, marks_at timestamptz[] default null, marks_id bigint[] default null, done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
 returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
                timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
@@ -858,7 +858,7 @@ end $$;
 create function pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[])
 returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
                priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
@@ -888,7 +888,7 @@ end $$;
 -- functions/35_priorities.sql
 -- The priorities that a queue's unfinished jobs have now, ascending: one index probe each. Asked for by full passes.
 create function pgqueue.priorities(queue text) returns smallint[]
-language sql stable set enable_seqscan = off set enable_bitmapscan = off as $$
+language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
   with recursive seen as (
     select (select min(q.priority) from pgqueue.queued_jobs q where q.queue = priorities.queue and not q.suspect) as priority
     union all
@@ -902,7 +902,7 @@ $$;
 -- Enters a worker process, with an id drawn at random by the caller. False: the id is taken, draw another.
 create function pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval)
 returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks)
   values (register_worker.id, clock_timestamp(), clock_timestamp(), register_worker.lease, register_worker.pid, register_worker.concurrency,
@@ -914,7 +914,7 @@ end $$;
 -- A heartbeat: extends the lease of all jobs of a worker. Null: the worker was declared lost and must stop its handlers at once;
 -- else the ids of its jobs that somebody asked to cancel. Locks: the worker's row, after a claim of it that is under way.
 create function pgqueue.beat(worker_id bigint, running integer, listener_pid integer default null) returns bigint[]
-language plpgsql set enable_seqscan = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   update pgqueue.worker_processes w
@@ -948,7 +948,7 @@ end $$;
 create function pgqueue.recover(worker_id bigint, token bigint)
 returns table (held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint,
                max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, queue text)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   perform from pgqueue.worker_processes w where w.id = recover.worker_id and w.lost_at is null for update;
@@ -972,7 +972,7 @@ end $$;
 -- Locks: lost workers for update, passing by those that are claiming right now; then, under a fresh snapshot, which a claim
 -- cannot slip behind, their jobs in id order, passing by those that are locked.
 create function pgqueue.rescue() returns table (worker_id bigint, host text, pid integer, jobs bigint)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _worker record;
@@ -1016,7 +1016,7 @@ end $$;
 -- A worker that stops: hands back what it still holds without burning an attempt, wakes others for it, and takes its row away.
 -- Returns the number of jobs handed back. Locks: the worker's row for update, its jobs in id order, passing by locked ones.
 create function pgqueue.leave(worker_id bigint) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _outcomes jsonb;
@@ -1125,7 +1125,7 @@ end $$;
 -- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
 -- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
 create function pgqueue.cancel(id bigint) returns text
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
@@ -1152,7 +1152,7 @@ end $$;
 -- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
 -- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _request record;
@@ -1258,7 +1258,7 @@ end $$;
 -- Looks again when the job has moved between two looks (somebody else's retry, a settle): it is always somewhere.
 -- Locks: the job's row, then its key's row.
 create function pgqueue.retry(id bigint) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
@@ -1311,7 +1311,7 @@ end $$;
 -- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
 -- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
 create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _ids bigint[];
@@ -1358,7 +1358,7 @@ end $$;
 -- functions/56_pause_resume.sql
 -- Stops claims from a queue; running jobs go on. Returns whether it was not paused before. Locks: the queue's row.
 create function pgqueue.pause(queue text) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if coalesce(pause.queue, '') = '' then
     raise exception using errcode = 'PQ004', message = 'pause: the queue must have a name';
@@ -1369,7 +1369,7 @@ end $$;
 
 -- Lets claims from a queue go on, and wakes its workers. Returns whether it was paused. Locks: the queue's row.
 create function pgqueue.resume(queue text) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   delete from pgqueue.paused_queues p where p.queue = resume.queue;
   if found then
@@ -1421,7 +1421,7 @@ end $$;
 -- Locks an attempt's lease until the transaction ends, or raises PQ005 when it is gone: then what the transaction did must not
 -- commit (I4). While it is locked nobody can hand the job on. Locks: the job's row.
 create function pgqueue.guard(id bigint, token bigint) returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   perform from pgqueue.queued_jobs j where j.id = guard.id and j.token = guard.token for update;
@@ -1433,7 +1433,7 @@ end $$;
 -- Settles an attempt as succeeded inside the handler's own transaction: its effects and the job's end commit together, or not at all.
 -- Raises PQ005 when the lease is gone. Locks: the job's row and what settle locks.
 create function pgqueue.complete(id bigint, token bigint, result jsonb default null) returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   _at constant timestamptz := clock_timestamp();
 begin
@@ -1446,7 +1446,7 @@ end $$;
 -- Of attempts that said `complete`, those that still have their job: `open` while a transaction holds the row, `held` when it was
 -- rolled back. What is not returned is settled (or the lease is gone). Never waits. Locks: free rows, for this statement.
 create function pgqueue.lease_states(ids bigint[], tokens bigint[]) returns table (id bigint, state text)
-language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -1463,7 +1463,7 @@ end $$;
 -- is gone: nothing is stored for them, and their handlers must stop (I4). Of several reports of one attempt the last counts; fractions
 -- are held between 0 and 1, so that one odd value cannot keep the others from being stored. Locks: progress rows in id order.
 create function pgqueue.report_progress(reports jsonb) returns setof bigint
-language plpgsql set enable_seqscan = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -1572,7 +1572,7 @@ from pgqueue.worker_processes w;
 -- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
 -- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
 create function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
-language sql stable as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   with kept as (
     select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
   ), days as (
@@ -1595,7 +1595,7 @@ $$;
 -- how many it carried, and how many are left because their rows were locked: then the day stays for now.
 -- Locks: the jobs in id order, passing by locked ones. Argument rows are copied, never changed: who reads the old one reads the same.
 create function pgqueue.carry_args(day date) returns table (carried bigint, remaining bigint)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _today constant date := pgqueue.ensure_day(clock_timestamp());
