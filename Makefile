@@ -12,7 +12,7 @@ DEMO := .venv-demo
 VENV = $(if $(PYTHON),,$(error no Python 3.11 or later found: set PYTHON))rm -rf $(1) && $(PYTHON) -m venv $(1)
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-.PHONY: demo test test-slow lint format types dist clean
+.PHONY: demo test test-slow lint format types bench bench-quick dist clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/pgq demo
@@ -33,6 +33,13 @@ format: $(DEV)/installed
 
 types: $(DEV)/installed
 	$(DEV)/bin/mypy
+
+# The figures of benchmarks/README.md: half an hour on a quiet machine, or a few minutes to see that all of it works.
+bench: $(DEV)/installed
+	$(DEV)/bin/python -m benchmarks.all
+
+bench-quick: $(DEV)/installed
+	$(DEV)/bin/python -m benchmarks.all --quick
 
 dist: $(DEV)/installed
 	rm -rf dist

@@ -1,0 +1,62 @@
+"""The App whose jobs the benchmarks run. Handlers that leave a trace append lines to the file named by PGQ_BENCH_LEDGER."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from pgqueue import App
+from pgqueue.context import Context
+
+app = App()
+
+
+class Ledger:
+    """A file to which short lines are appended by one write each, so that a killed process loses none that it wrote."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def write(self, line: bytes) -> None:
+        """Append a line."""
+        if self._fd < 0:
+            self._fd = os.open(os.environ["PGQ_BENCH_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(self._fd, line)
+
+
+ledger = Ledger()
+
+
+@app.task(name="jobs.noop")
+async def noop(i: int = 0) -> None:
+    """Do nothing."""
+
+
+@app.task(name="jobs.stamp")
+async def stamp(i: int) -> None:
+    """Note when the handler's first line ran, by the clock that all processes of a machine share."""
+    now = time.monotonic_ns()
+    ledger.write(b"%d %d\n" % (i, now))
+
+
+@app.task(name="jobs.nap")
+async def nap(seconds: float) -> None:
+    """Keep a place busy."""
+    await asyncio.sleep(seconds)
+
+
+@app.task(name="jobs.effect")
+async def effect(ctx: Context, i: int) -> None:
+    """Note the start and the end of an attempt, 1 to 5 ms apart."""
+    ledger.write(b"start %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
+    await asyncio.sleep((1 + i % 5) / 1000)
+    ledger.write(b"end %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
+
+
+@app.task(name="jobs.effect_in_thread")
+def effect_in_thread(ctx: Context, i: int) -> None:
+    """The same in a thread."""
+    ledger.write(b"start %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
+    time.sleep((1 + i % 5) / 1000)
+    ledger.write(b"end %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
