@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """The database's verbs as producers and workers send them, on any connection, one thin method each.
 
 `Worker` is one worker process as the database sees it: an id, an epoch, and the leases that its last claims brought.
@@ -35,7 +36,7 @@ def column(conn: Conn, query: str, *params: Any) -> list[Any]:
 
 def enqueue(conn: Conn, task: str = "t", **options: Any) -> int:
     """Call enqueue with named arguments; objects become JSON."""
-    parts = [sql.SQL("%s")]
+    parts: list[sql.Composable] = [sql.SQL("%s")]
     values: list[Any] = [task]
     for name, value in options.items():
         parts.append(sql.SQL("{} => %s::" + CASTS.get(name, "text")).format(sql.Identifier(name)))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Cancel: at once for what waits, a request for what runs; whatever it races with, the job ends cancelled or succeeded."""
 
 import json
@@ -10,7 +11,22 @@ import pytest
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
 from tests.sql.engine import (
-    Background, Conn, Lease, Worker, attempts, cancel, enqueue, guard, holder, job, make_due, rescue, retry, scalar, state, sweep,
+    Background,
+    Conn,
+    Lease,
+    Worker,
+    attempts,
+    cancel,
+    enqueue,
+    guard,
+    holder,
+    job,
+    make_due,
+    rescue,
+    retry,
+    scalar,
+    state,
+    sweep,
 )  # fmt: skip
 
 

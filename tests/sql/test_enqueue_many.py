@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """enqueue_many: an array in one statement, ids in its order, or a refusal that names the place."""
 
 import json

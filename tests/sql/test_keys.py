@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Idempotency keys: one unfinished job per (queue, key), under any concurrency and isolation, by each policy."""
 
 from concurrent.futures import ThreadPoolExecutor
@@ -133,7 +134,9 @@ def test_a_key_is_free_once_its_job_is_finished(conn: Conn, worker: Worker, endi
     elif ending == "succeeded":
         worker.done(worker.claim_one())
     else:
-        worker.settle(worker.claim_one().outcome(ending.split()[0], result={"r": 1} if " " in ending else None))
+        worker.settle(
+            worker.claim_one().outcome(ending.split(maxsplit=1)[0], result={"r": 1} if " " in ending else None)
+        )
 
     assert holder(conn, "k") is None
     assert enqueue(conn, key="k") != first

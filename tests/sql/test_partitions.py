@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Days: made ahead, made when missing, and in nobody's way."""
 
 from tests.conftest import Connect

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """The plans of the hot statements: index scans whatever the statistics say, and claims that are HOT updates.
 
 With statistics of an empty table generic plans went to sequential scans and stayed there; the functions pin their plans.

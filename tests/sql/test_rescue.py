@@ -1,13 +1,29 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Rescue: what happens to the jobs of workers that fell silent, and to the one that killed them."""
 
 import threading
+from functools import partial
 
 import psycopg
 import pytest
 
 from tests.conftest import Connect
 from tests.sql.engine import (
-    Background, Conn, Worker, attempts, cancel, column, enqueue, enqueue_many, guard, holder, job, rescue, retry, scalar, state,
+    Background,
+    Conn,
+    Worker,
+    attempts,
+    cancel,
+    column,
+    enqueue,
+    enqueue_many,
+    guard,
+    holder,
+    job,
+    rescue,
+    retry,
+    scalar,
+    state,
 )  # fmt: skip
 from tests.support.waiting import wait_until
 
@@ -331,6 +347,30 @@ def test_i7_leases_are_told_by_the_databases_clock_even_in_an_old_transaction(co
     assert worker.beat() == []
 
 
+def work(on: Conn, stop: threading.Event) -> None:
+    """Claim, settle, fall silent and leave in turns, as ever new workers."""
+    worker, turn = Worker(on), 0
+    while not stop.is_set():
+        turn += 1
+        step = worker.step(9)
+        leases = step.leases + worker.claim_alone(conn=on)
+        if step.lost:
+            worker = Worker(on)
+        elif turn % 5 == 0:
+            worker.fall_silent()
+        elif turn % 7 == 0:
+            worker.leave()
+            worker = Worker(on)
+        else:
+            worker.step(0, done=leases[::2], outcomes=[lease.outcome("failed", delay=0) for lease in leases[1::2]])
+
+
+def house(on: Conn, stop: threading.Event) -> None:
+    while not stop.is_set():
+        rescue(on)
+        scalar(on, "select pgqueue.sweep_cancel_requests()")
+
+
 def test_i14_rescues_settles_claims_cancels_and_leaves_at_once_never_deadlock_nor_lose(
     connect: Connect, conn: Conn
 ) -> None:
@@ -338,34 +378,10 @@ def test_i14_rescues_settles_claims_cancels_and_leaves_at_once_never_deadlock_no
     conn.execute("update pgqueue.settings set max_losses = 1000")
     stop = threading.Event()
 
-    def work(on: Conn) -> None:
-        worker, turn = Worker(on), 0
-        while not stop.is_set():
-            turn += 1
-            step = worker.step(9)
-            leases = step.leases + worker.claim_alone(conn=on)
-            if step.lost:
-                worker = Worker(on)
-            elif turn % 5 == 0:
-                worker.fall_silent()
-            elif turn % 7 == 0:
-                worker.leave()
-                worker = Worker(on)
-            else:
-                worker.step(0, done=leases[::2], outcomes=[lease.outcome("failed", delay=0) for lease in leases[1::2]])
-
-    def house(on: Conn) -> None:
-        while not stop.is_set():
-            rescue(on)
-            scalar(on, "select pgqueue.sweep_cancel_requests()")
-
-    def operator(on: Conn) -> None:
-        for job_id in ids[::6]:
-            cancel(on, job_id)
-            guard_nothing(on)
-
-    calls = [Background(on := connect(), lambda on=on, f=f: f(on)) for f in (work, work, work, house, house)]
-    Background(on := connect(), lambda: operator(on)).result(30)
+    calls = [Background(on := connect(), partial(f, on, stop)) for f in (work, work, work, house, house)]
+    operator = connect()
+    for job_id in ids[::6]:
+        cancel(operator, job_id)
     wait_until(lambda: scalar(conn, "select count(*) < 30 from pgqueue.queued_jobs"), 30)
     stop.set()
     for call in calls:
@@ -387,11 +403,6 @@ def test_i14_rescues_settles_claims_cancels_and_leaves_at_once_never_deadlock_no
         scalar(conn, "select (select count(*) from pgqueue.job_keys) + (select count(*) from pgqueue.cancel_requests)")
         == 0
     )
-
-
-def guard_nothing(on: Conn) -> None:
-    with pytest.raises(psycopg.Error):
-        on.execute("select pgqueue.guard(1, 1)")
 
 
 def drained(conn: Conn, worker: Worker) -> bool:

@@ -6,7 +6,21 @@ import pytest
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
 from tests.sql.engine import (
-    Background, Conn, Worker, attempts, cancel, column, enqueue, enqueue_many, holder, job, make_due, redrive, retry, scalar, state,
+    Background,
+    Conn,
+    Worker,
+    attempts,
+    cancel,
+    column,
+    enqueue,
+    enqueue_many,
+    holder,
+    job,
+    make_due,
+    redrive,
+    retry,
+    scalar,
+    state,
 )  # fmt: skip
 
 

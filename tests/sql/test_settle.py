@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Settle: every outcome once, by the holder of the lease, with everything that belongs to it, or not at all."""
 
 import json
@@ -13,7 +14,22 @@ from pgqueue.job import AttemptOutcome
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
 from tests.sql.engine import (
-    Background, Conn, Lease, Worker, attempts, cancel, complete, enqueue, enqueue_many, guard, holder, job, make_due, rescue, scalar, state,
+    Background,
+    Conn,
+    Lease,
+    Worker,
+    attempts,
+    cancel,
+    complete,
+    enqueue,
+    enqueue_many,
+    guard,
+    holder,
+    job,
+    make_due,
+    rescue,
+    scalar,
+    state,
 )  # fmt: skip
 
 ERROR = {"type": "ValueError", "message": "no", "traceback": "..."}
@@ -226,9 +242,9 @@ def zombie_writes(conn: Conn, zombie: Worker, lease: Lease) -> None:
         ).fetchall()
         == []
     )
-    for call in (lambda: guard(conn, lease), lambda: complete(conn, lease, {"r": 1})):
+    for in_handler in (guard, complete):
         with pytest.raises(psycopg.Error) as raised:
-            call()
+            in_handler(conn, lease)
         assert raised.value.sqlstate == "PQ005"
 
 
@@ -336,7 +352,7 @@ def test_i14_settles_of_overlapping_sets_in_any_order_never_deadlock(
         leases = worker.claim()
         connections = [connect() for _ in range(4)]
 
-        def send(place: int, leases: list[Lease] = leases, connections: list[Conn] = connections) -> list[int]:
+        def send(place: int, leases: list[Lease], connections: list[Conn]) -> list[int]:
             order = leases if place % 2 else leases[::-1]
             if place == 0:
                 return worker.done(*leases, conn=connections[0])
@@ -346,7 +362,7 @@ def test_i14_settles_of_overlapping_sets_in_any_order_never_deadlock(
             )
 
         with ThreadPoolExecutor(4) as pool:
-            stale = list(pool.map(send, range(4)))
+            stale = list(pool.map(partial(send, leases=leases, connections=connections), range(4)))
 
         assert sum(map(len, stale)) == 3 * 40
         for lease in worker.claim():

@@ -8,7 +8,20 @@ from pgqueue.migrate import upgrade
 from pgqueue.schema import render
 from tests.conftest import Connect
 from tests.sql.engine import (
-    Conn, Worker, cancel, complete, enqueue, enqueue_many, guard, job, redrive, rescue, retry, scalar, state, sweep,
+    Conn,
+    Worker,
+    cancel,
+    complete,
+    enqueue,
+    enqueue_many,
+    guard,
+    job,
+    redrive,
+    rescue,
+    retry,
+    scalar,
+    state,
+    sweep,
 )  # fmt: skip
 
 # A schema before pg_catalog with functions, an operator and tables that would lead every name astray.
