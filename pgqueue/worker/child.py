@@ -6,6 +6,7 @@ that it prints goes where the worker's output goes; the conversation has a socke
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import os
 import select
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 from pgqueue import codec
@@ -71,7 +73,8 @@ def _run(conn: socket.socket, app: Any, message: dict[str, Any]) -> dict[str, An
     )
     try:
         args, kwargs = task.bind(attempt.arguments())
-        value = task.run_target(context, *args, **kwargs) if task.wants_ctx else task.run_target(*args, **kwargs)
+        call = partial(task.run_target, context) if task.wants_ctx else task.run_target
+        value = contextvars.copy_context().run(call, *args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - told to the parent, which judges it
         if isinstance(error, SystemExit) and not isinstance(error, Exception):
             error = RuntimeError(f"the handler called sys.exit({error.code!r})").with_traceback(error.__traceback__)

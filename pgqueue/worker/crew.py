@@ -12,7 +12,7 @@ import psycopg
 from pgqueue import codec
 from pgqueue.context import Context
 from pgqueue.errors import ConfigError
-from pgqueue.worker.claim import Lane
+from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool, judge
 from pgqueue.worker.processes import ProcessPool
 from pgqueue.worker.threads import ThreadPool
@@ -57,7 +57,11 @@ class Crew:
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
         self._unproven: list[Attempt] = []
         self._prover: asyncio.Task[None] | None = None
-        self.loop_pool = LoopPool(options.concurrency, self, self._context, self._ended)
+        self._concurrency = options.concurrency
+        several = len({(task.is_async, task.cpu) for task in app.tasks.values()}) > 1
+        self.loop_pool = LoopPool(
+            options.concurrency, self, self._context, self._ended, may_start=self._may_start if several else None
+        )
         self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, self._ended)
         self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
         self._process_pool: ProcessPool | None = None
@@ -67,7 +71,20 @@ class Crew:
             self._pools.append(self._process_pool)
 
     def _ended(self) -> None:
+        self.loop_pool.kick()
         self.on_end()
+
+    def _may_start(self) -> bool:
+        return self.running() < self._concurrency
+
+    def room(self, pool: Room) -> int:
+        """How many more jobs a pool can be given now, within the concurrency of the process.
+
+        What waits for the loop has no claim on the others' room: it starts when there is some.
+        """
+        others = sum(other.held() for other in self._pools if other is not self.loop_pool) + len(self._unproven)
+        loop = self.loop_pool.held() if pool is self.loop_pool else len(self.loop_pool.active)
+        return min(pool.room(), self._concurrency - others - loop)
 
     def lanes(self, queue: str) -> list[Lane]:
         """The lanes of a queue: one for each kind of handler that the app has."""
@@ -215,13 +232,17 @@ class Crew:
 
     async def send_progress(self) -> None:
         """Send the latest progress of each job that reported. Raises psycopg.Error."""
-        if not self._progress:
+        reported, self._progress = self._progress, {}
+        running = {attempt for pool in self._pools for attempt in tuple(pool.active)}
+        latest = {attempt: said for attempt, said in reported.items() if attempt in running}
+        if not latest:
             return
-        latest, self._progress = self._progress, {}
         reports = [{"id": a.id, "token": a.token, "fraction": f, "note": n} for a, (f, n) in latest.items()]
         rows = await self._link.run("report_progress", {"reports": codec.dumps(reports)})
-        running = {a.id for pool in self._pools for a in tuple(pool.active)}
-        self.stop_jobs([job for (job,) in rows if job in running], "lease lost")
+        gone = {job for (job,) in rows}
+        for attempt in latest:  # not by id: the job's next attempt may run here by now
+            if attempt.id in gone and attempt.stop_reason is None:
+                self._pool(attempt.task).stop(attempt, "lease lost")
 
 
 def _hello(app: App, spec: str | None) -> dict[str, Any]:

@@ -161,12 +161,20 @@ class LoopPool:
     """Runs async handlers on the event loop, at most `size` at a time."""
 
     def __init__(
-        self, size: int, sink: Sink, context_for: Callable[[Attempt], Context], on_end: Callable[[], None]
+        self,
+        size: int,
+        sink: Sink,
+        context_for: Callable[[Attempt], Context],
+        on_end: Callable[[], None],
+        *,
+        may_start: Callable[[], bool] | None = None,
     ) -> None:
+        """`may_start` is asked before each job when pools of other kinds share the process's concurrency."""
         self._size = size
         self._sink = sink
         self._context_for = context_for
         self._on_end = on_end
+        self._may_start = may_start
         self._ready: deque[Attempt] = deque()
         self._parked: list[asyncio.Future[None]] = []
         self._slots: set[asyncio.Task[None]] = set()
@@ -200,8 +208,12 @@ class LoopPool:
         if attempt in self.active:
             attempt.stopper.cancel()
 
+    def kick(self) -> None:
+        """Another pool has ended a job: perhaps one may start here."""
+        self._wake_one()
+
     def _wake_one(self) -> None:
-        if self._waking or not self._ready:
+        if self._waking or not self._ready or (self._may_start is not None and not self._may_start()):
             return
         if self._parked:
             self._parked.pop().set_result(None)
@@ -226,7 +238,7 @@ class LoopPool:
         while True:
             self._waking = False
             slice_ends = time.monotonic() + SLICE_SECONDS
-            while ready:
+            while ready and (self._may_start is None or self._may_start()):
                 attempt = ready.popleft()
                 self._wake_one()
                 attempt.stopper = me
@@ -260,14 +272,14 @@ class LoopPool:
                 self._caught(attempt, error, context)
             finally:
                 self.active.discard(attempt)
+                me: asyncio.Task[None] = attempt.stopper
+                while me.cancelling():  # also when the handler swallowed it: the next job's task groups must not see it
+                    me.uncancel()
             if time.monotonic() - now < QUICK_SECONDS:
                 self.quick += 1
         self._on_end()
 
     def _caught(self, attempt: Attempt, error: BaseException, context: Context | None) -> None:
-        me: asyncio.Task[None] = attempt.stopper
-        while me.cancelling():
-            me.uncancel()
         if isinstance(error, asyncio.CancelledError) and attempt.stop_reason is None and self._closing:
             raise error
         if context is not None and context.completed:

@@ -115,9 +115,16 @@ class Planner:
             self.looked_at = now
             rounds.begin(sweep=True)
 
+    def look_again(self, now: float) -> None:
+        """Start a round because time has passed: with full passes at once, where they cost next to nothing."""
+        cheap = all(lane.cheap for lane in self._rounds.all())
+        if cheap:
+            self.looked_at = now
+        self._rounds.begin(sweep=cheap)
+
     def limit(self, lane: Lane) -> int:
         """How many jobs to claim from a lane now; 0 or less: none."""
-        room = min(lane.pool.room(), self._options.concurrency - self._crew.held())
+        room = self._crew.room(lane.pool)
         if lane.pool is self._crew.loop_pool:
             room += self.pace.allowance()
         if self._options.max_jobs is not None:

@@ -13,8 +13,8 @@ import psycopg
 
 from pgqueue.worker import claim as claims
 from pgqueue.worker.attempt import TASK, Attempt
-from pgqueue.worker.lease import Request
 from pgqueue.worker.mend import Mender
+from pgqueue.worker.passes import Passes
 from pgqueue.worker.rounds import Planner
 from pgqueue.worker.session import draw_token
 from pgqueue.worker.settle import NOTHING, Batch, Outbox
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 # steady load neither producers nor workers pay for notifications.
 IDLE_SECONDS = 0.010
 BUSY_SECONDS = 0.020
-PASS_TIMEOUT_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.25
 UNWIND_SECONDS = 1.0  # what handlers have to end themselves once the shutdown timeout is over
 
@@ -66,8 +65,10 @@ class Stepper:
         self._quarantine = quarantine
         self._listener = listener
         self._mender = Mender(link, outbox)
+        self._passes = Passes(link, self._planner, self._passed)
         self._signal = asyncio.Event()
-        self._woken = True
+        self._woken = True  # somebody said that there may be work
+        self._slept = False  # nobody did, but it is time to look
         self._quiet = False
         self._draining = False
         self._deadline = float("inf")
@@ -84,8 +85,10 @@ class Stepper:
             self._signal.clear()
             now = time.monotonic()
             if self._woken:
-                self._woken = False
                 self._rounds.begin()
+            elif self._slept:
+                self._planner.look_again(now)
+            self._woken = self._slept = False
             batch = self._outbox.take()
             lane = self._lane(now, eager=bool(batch))
             if lane is not None or batch:
@@ -106,7 +109,7 @@ class Stepper:
             self._rounds.begin()
             lane = self._planner.next_lane(now)
         if lane is not None and self._planner.wants_pass_elsewhere(lane, now):
-            self._pass_elsewhere(lane, now)
+            self._passes.make(lane, now)
         return lane
 
     async def _step(self, lane: Lane | None, batch: Batch) -> None:
@@ -160,29 +163,9 @@ class Stepper:
         if self._planner.spent():
             self.recycle("max_jobs")
 
-    # Full passes that have become costly are made on the lease's connection, off the path of the jobs.
-
-    def _pass_elsewhere(self, lane: Lane, now: float) -> None:
-        lane.passing = True
-        loop, token, limit = asyncio.get_running_loop(), draw_token(), max(1, self._planner.limit(lane))
-        params = self._link.step_params(token, lane.params(full=True, limit=limit), claims.batch_params(NOTHING))
-
-        def answered(rows: list[tuple[Any, ...]] | BaseException) -> None:
-            loop.call_soon_threadsafe(self._passed, lane, rows, token, limit, now)
-
-        self._link.ask(Request("step", params, answered, PASS_TIMEOUT_SECONDS))
-
-    def _passed(
-        self, lane: Lane, rows: list[tuple[Any, ...]] | BaseException, token: int, limit: int, sent: float
-    ) -> None:
-        took = time.monotonic() - sent
-        lane.passing = False
-        if isinstance(rows, BaseException):
-            lane.passed_at, lane.pass_seconds = time.monotonic(), took
-            if not isinstance(rows, psycopg.errors.QueryCanceled):
-                self._link.uncertain.add(token)
-            log.info("a full pass did not end in time", extra={"queue": lane.queue, "seconds": round(took, 2)})
-        elif not (reply := claims.read(rows)).lost:
+    def _passed(self, lane: Lane, reply: claims.Reply | None, token: int, limit: int, took: float) -> None:
+        """A full pass on the lease's connection has ended, with an answer or without."""
+        if reply is not None and not reply.lost:
             self._claimed(lane, reply, token, limit=limit, full=True, took=took)
         self._signal.set()
 
@@ -216,7 +199,7 @@ class Stepper:
         try:
             await asyncio.wait_for(self._signal.wait(), max(wait, 0.0005))
         except TimeoutError:
-            self._woken = True
+            self._slept = True
 
     def _may_run(self, now: float) -> bool:
         return not self._draining and not self._quiet and self._link.lease.remaining(now) > 0
@@ -243,7 +226,7 @@ class Stepper:
             return False
         if self._options.only_suspects:
             return self._quarantine.idle(now)
-        if not self._options.burst or self._woken or not self._may_claim(now):
+        if not self._options.burst or self._woken or self._slept or not self._may_claim(now):
             return False
         if self._planner.looked_at <= self._found_at:
             self._woken = True

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pgqueue.cli import failure, logs, output, values
+from pgqueue.cli import failure, output, values
+from pgqueue.worker import logs
 from pgqueue.errors import (
     AppImportError,
     ConfigError,
