@@ -4,6 +4,7 @@ The public names, by what they are for:
 
     App, Job            register tasks, enqueue jobs
     Handle, State       follow a job
+    Context             what a handler knows about its job, and may do: its `ctx` parameter
     Retry Snooze Cancel Discard
                         what a handler may return or raise instead of a result
     Exponential Fixed Steps RetryPolicy Backoff
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pgqueue.app import App
     from pgqueue.backoff import Backoff, Exponential, Fixed, RetryPolicy, Steps
+    from pgqueue.context import Context
     from pgqueue.errors import (
         AppImportError,
         ArgumentError,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "app": ("App",),
     "backoff": ("Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"),
+    "context": ("Context",),
     "handle": ("Handle",),
     "job": ("State",),
     "jobclass": ("Job",),
@@ -63,6 +66,7 @@ __all__ = [
     "Backoff",
     "Cancel",
     "ConfigError",
+    "Context",
     "DatabaseUnavailable",
     "Discard",
     "Exponential",

@@ -73,7 +73,6 @@ class Quarantine:
 
     async def claim(self, token: int, *, tasks: list[str]) -> tuple[str, Sequence[Any]] | None:
         """Claim one suspect: its queue and its row, or None. Raises psycopg.Error."""
-        self._looked_at = time.monotonic()
         for queue in list(self._waiting):
             rows = await self._link.claim_alone(queue, token, tasks)
             if rows:
@@ -83,6 +82,7 @@ class Quarantine:
                 return queue, rows[0]
             if not self._only:
                 self._waiting.pop(queue, None)
+        self._looked_at = time.monotonic()  # nothing: the next look can wait a little
         return None
 
     def idle(self, now: float) -> bool:

@@ -80,6 +80,8 @@ class Fleet:
         self._proven = False  # a child has become ready: what fails from now on is tried again
         self._restart_at: list[float] = []
         self._failures = 0
+        self._quarantine_at = 0.0
+        self._quarantine_failures = 0
         self._rolling: list[ChildProcess] = []
         self._started_at = time.time()
         self._reload_at = 0.0
@@ -158,8 +160,9 @@ class Fleet:
         if b"R" in events:
             log.info("worker process ready", extra={"pid": child.pid})
             self._became_ready(child)
-        if b"S" in events and not self._stopping and not any(other.only_suspects for other in self._children):
-            self._start(only_suspects=True)
+        if b"S" in events and not self._stopping and time.monotonic() >= self._quarantine_at:
+            if not any(other.only_suspects for other in self._children):
+                self._start(only_suspects=True)
 
     def _became_ready(self, child: ChildProcess) -> None:
         if not self._proven:
@@ -200,7 +203,7 @@ class Fleet:
                 self._status = max(self._status, status if status > 0 else 1)
             return
         if child.only_suspects:
-            log.info("the process for suspects has ended", extra={"pid": child.pid, "status": status})
+            self._quarantine_ended(child, status, now)
             return
         if not self._proven and status in STARTUP_FAILURES:
             self._status = status
@@ -217,6 +220,19 @@ class Fleet:
         )
         self._restart_at.append(now + delay)
         self._restart_at.sort()
+
+    def _quarantine_ended(self, child: ChildProcess, status: int, now: float) -> None:
+        """The process for suspects is done, or was killed by one of them: that is its purpose. One that cannot even
+        start is tried again ever more slowly.
+        """
+        if child.ready:
+            self._quarantine_failures = 0
+            log.info("the process for suspects has ended", extra={"pid": child.pid, "status": status})
+            return
+        self._quarantine_failures += 1
+        delay = min(RESTART_FIRST_SECONDS * 2 ** min(self._quarantine_failures, 10), RESTART_MOST_SECONDS)
+        self._quarantine_at = now + delay
+        log.error("the process for suspects cannot start", extra={"status": status, "again_in_seconds": delay})
 
     def _reload(self) -> None:
         """Replace the processes when a source file below the current directory has changed."""

@@ -31,7 +31,7 @@ class Passes:
     """Makes full passes elsewhere, one at a time for each lane."""
 
     def __init__(self, link: Link, planner: Planner, done: Done) -> None:
-        """`done` is called on the loop with the lane, the reply or None, the token, the limit, and the seconds it took."""
+        """`done` is called on the loop: lane, reply or None, token, limit, seconds that it took."""
         self._link = link
         self._planner = planner
         self._done = done
