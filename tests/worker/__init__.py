@@ -1,0 +1,1 @@
+"""Tests of one worker process, run in a thread of the test."""
