@@ -128,6 +128,7 @@ begin
     delete from pgqueue.job_progress p using gone g where p.job_id = g.id
   )
   select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  perform pgqueue.wake('');
   return _state;
 end $$;
 CREATE FUNCTION pgqueue.carry_args(day date) RETURNS TABLE(carried bigint, remaining bigint)
@@ -910,9 +911,10 @@ begin
     update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
     perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
     select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
-             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating', _worker.id, _worker.host, _worker.pid))))
+             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
+               case when j.alone then 'while it ran this job alone' else 'while it held this job, perhaps among others' end))))
     into _outcomes
-    from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -927,6 +929,7 @@ begin
       end loop;
     end;
     update pgqueue.worker_processes w set rescued = not exists (select from pgqueue.queued_jobs q where q.worker_id = _worker.id) where w.id = _worker.id;
+    perform pgqueue.wake('') where _outcomes is not null;
     perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
     worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
     return next;
@@ -1145,6 +1148,9 @@ begin
     return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
                         null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
+  end if;
+  if done_ids <> '{}' or outcomes is not null then
+    perform pgqueue.wake('');
   end if;
   kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
@@ -1422,7 +1428,8 @@ CREATE VIEW pgqueue.jobs AS
     j.failures,
     j.losses,
     j.expires_at,
-    j.timeout
+    j.timeout,
+    j.suspect
    FROM ((pgqueue.queued_jobs j
      LEFT JOIN pgqueue.job_args a ON (((a.id = j.id) AND (a.day = j.args_day))))
      LEFT JOIN pgqueue.job_progress p ON (((p.job_id = j.id) AND ((j.token IS NULL) OR (p.token = j.token)))))
@@ -1456,7 +1463,8 @@ UNION ALL
     f.failures,
     f.losses,
     NULL::timestamp with time zone AS expires_at,
-    f.timeout
+    f.timeout,
+    f.suspect
    FROM (pgqueue.finished_jobs f
      LEFT JOIN pgqueue.job_args a ON (((a.id = f.id) AND (a.day = f.args_day))))
 UNION ALL
@@ -1483,7 +1491,8 @@ UNION ALL
     d.failures,
     d.losses,
     NULL::timestamp with time zone AS expires_at,
-    d.timeout
+    d.timeout,
+    d.suspect
    FROM (pgqueue.dead_jobs d
      LEFT JOIN pgqueue.job_args a ON (((a.id = d.id) AND (a.day = d.args_day))));
 CREATE TABLE pgqueue.paused_queues (

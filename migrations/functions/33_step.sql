@@ -37,6 +37,9 @@ begin
                         null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
   end if;
+  if done_ids <> '{}' or outcomes is not null then
+    perform pgqueue.wake('');
+  end if;
   kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
     return next;

@@ -22,9 +22,10 @@ begin
     update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
     perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
     select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
-             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating', _worker.id, _worker.host, _worker.pid))))
+             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
+               case when j.alone then 'while it ran this job alone' else 'while it held this job, perhaps among others' end))))
     into _outcomes
-    from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -39,6 +40,7 @@ begin
       end loop;
     end;
     update pgqueue.worker_processes w set rescued = not exists (select from pgqueue.queued_jobs q where q.worker_id = _worker.id) where w.id = _worker.id;
+    perform pgqueue.wake('') where _outcomes is not null;
     perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
     worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
     return next;

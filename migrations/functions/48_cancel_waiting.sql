@@ -23,5 +23,6 @@ begin
     delete from pgqueue.job_progress p using gone g where p.job_id = g.id
   )
   select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  perform pgqueue.wake('');
   return _state;
 end $$;

@@ -809,6 +809,9 @@ begin
                         null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
   end if;
+  if done_ids <> '{}' or outcomes is not null then
+    perform pgqueue.wake('');
+  end if;
   kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
     return next;
@@ -990,9 +993,10 @@ begin
     update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
     perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
     select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
-             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating', _worker.id, _worker.host, _worker.pid))))
+             'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
+               case when j.alone then 'while it ran this job alone' else 'while it held this job, perhaps among others' end))))
     into _outcomes
-    from (select q.id, q.token from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -1007,6 +1011,7 @@ begin
       end loop;
     end;
     update pgqueue.worker_processes w set rescued = not exists (select from pgqueue.queued_jobs q where q.worker_id = _worker.id) where w.id = _worker.id;
+    perform pgqueue.wake('') where _outcomes is not null;
     perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
     worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
     return next;
@@ -1095,6 +1100,7 @@ begin
     delete from pgqueue.job_progress p using gone g where p.job_id = g.id
   )
   select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  perform pgqueue.wake('');
   return _state;
 end $$;
 -- functions/49_stored_state.sql
@@ -1484,6 +1490,7 @@ begin
 end $$;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
+-- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
 create view pgqueue.jobs as
 select j.id, j.task, j.queue,
        case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
@@ -1492,7 +1499,7 @@ select j.id, j.task, j.queue,
        case when j.failures > 0 or j.losses > 0 or j.suspect then
          (select t.error from pgqueue.job_attempts t where t.job_id = j.id and t.error is not null order by t.attempt desc limit 1)
        end as error,
-       p.note as progress_note, j.failures, j.losses, j.expires_at, j.timeout
+       p.note as progress_note, j.failures, j.losses, j.expires_at, j.timeout, j.suspect
 from pgqueue.queued_jobs j
 left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
 left join pgqueue.job_progress p on p.job_id = j.id and (j.token is null or p.token = j.token)
@@ -1500,14 +1507,14 @@ union all
 select f.id, f.task, f.queue, case when f.succeeded then 'succeeded' else 'cancelled' end,
        f.priority, a.args, a.meta, f.key, null, f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
        f.finished_at, f.worker_id, case when f.succeeded then 1 end, f.result, f.error,
-       null, f.failures, f.losses, null, f.timeout
+       null, f.failures, f.losses, null, f.timeout, f.suspect
 from pgqueue.finished_jobs f
 left join pgqueue.job_args a on a.id = f.id and a.day = f.args_day
 union all
 select d.id, d.task, d.queue, 'dead',
        d.priority, a.args, a.meta, d.key, null, d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
        d.died_at, d.worker_id, null, null, d.error,
-       null, d.failures, d.losses, null, d.timeout
+       null, d.failures, d.losses, null, d.timeout, d.suspect
 from pgqueue.dead_jobs d
 left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
 -- functions/71_view_attempts.sql

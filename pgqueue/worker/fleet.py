@@ -160,9 +160,8 @@ class Fleet:
         if b"R" in events:
             log.info("worker process ready", extra={"pid": child.pid})
             self._became_ready(child)
-        if b"S" in events and not self._stopping and time.monotonic() >= self._quarantine_at:
-            if not any(other.only_suspects for other in self._children):
-                self._start(only_suspects=True)
+        if b"S" in events and self._may_quarantine():
+            self._start(only_suspects=True)
 
     def _became_ready(self, child: ChildProcess) -> None:
         if not self._proven:
@@ -220,6 +219,10 @@ class Fleet:
         )
         self._restart_at.append(now + delay)
         self._restart_at.sort()
+
+    def _may_quarantine(self) -> bool:
+        there = any(child.only_suspects for child in self._children)
+        return not there and not self._stopping and time.monotonic() >= self._quarantine_at
 
     def _quarantine_ended(self, child: ChildProcess, status: int, now: float) -> None:
         """The process for suspects is done, or was killed by one of them: that is its purpose. One that cannot even
