@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -91,6 +92,7 @@ Scenario = Callable[[Run], None]
 def main(**scenarios: Scenario) -> None:
     """Run scenarios by the command line's options, and exit 1 if a bar was missed."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that processes and the server end with us
     started = time.strftime("%Y%m%d-%H%M%S")
     report: dict[str, Any] = {}
     with ExitStack() as stack:
