@@ -67,6 +67,11 @@ class Attempt:
         self.started = now
         self.deadline = now + timeout.total_seconds()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stop_reason is not None
+
     def arguments(self) -> dict[str, Any]:
         """The arguments as JSON values."""
         text = self.row[ARGS]

@@ -60,7 +60,7 @@ class Crew:
         self._concurrency = options.concurrency
         several = len({(task.is_async, task.cpu) for task in app.tasks.values()}) > 1
         self.loop_pool = LoopPool(
-            options.concurrency, self, self._context, self._ended, may_start=self._may_start if several else None
+            options.concurrency, self, self._context, self._ended_on_loop, may_start=self._may_start if several else None
         )
         self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, self._ended)
         self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
@@ -69,6 +69,9 @@ class Crew:
             size = min(options.cpu_processes, options.concurrency)
             self._process_pool = ProcessPool(size, self, _hello(app, app_spec), self._report, self._ended)
             self._pools.append(self._process_pool)
+
+    def _ended_on_loop(self) -> None:
+        self.on_end()
 
     def _ended(self) -> None:
         self.loop_pool.kick()
@@ -126,7 +129,7 @@ class Crew:
         """Stop these jobs, running or waiting."""
         wanted = set(jobs)
         for pool in self._pools:
-            for attempt in [*pool.active, *getattr(pool, "_ready", ())]:
+            for attempt in [*pool.active, *pool.waiting()]:
                 if attempt.id in wanted and attempt.stop_reason is None:
                     pool.stop(attempt, reason)
 

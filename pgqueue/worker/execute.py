@@ -196,6 +196,10 @@ class LoopPool:
         self._ready.extend(attempts)
         self._wake_one()
 
+    def waiting(self) -> list[Attempt]:
+        """What has not started."""
+        return list(self._ready)
+
     def withdraw(self) -> list[Attempt]:
         """Give back what has not started."""
         waiting = list(self._ready)

@@ -143,6 +143,10 @@ class ProcessPool:
         self._ready.extend(attempts)
         self._next()
 
+    def waiting(self) -> list[Attempt]:
+        """What has not started."""
+        return list(self._ready)
+
     def withdraw(self) -> list[Attempt]:
         """Give back what has not started."""
         waiting = list(self._ready)
@@ -190,6 +194,9 @@ class ProcessPool:
 
     async def _attempt(self, attempt: Attempt, child: Child) -> None:
         await child.start()
+        if attempt.stopped:  # while the process started
+            judge(self._sink, attempt, asyncio.CancelledError())
+            return
         attempt.begin(time.monotonic())
         attempt.stopper = child
         row = list(attempt.row)

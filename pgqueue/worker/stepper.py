@@ -71,6 +71,7 @@ class Stepper:
         self._slept = False  # nobody did, but it is time to look
         self._quiet = False
         self._draining = False
+        self._stopping = False  # draining because somebody said so
         self._deadline = float("inf")
         self._found_at = self._busy_since = float("-inf")
         self._unlocking: asyncio.Task[None] | None = None
@@ -253,10 +254,10 @@ class Stepper:
     def stop(self) -> None:
         """Drain; the second time, hand back at once."""
         now = time.monotonic()
-        self._deadline = now if self._draining else now + self._options.shutdown_timeout_seconds
+        self._deadline = now if self._stopping else now + self._options.shutdown_timeout_seconds
         if not self._draining:
             log.info("draining", extra={"running": self._crew.held()})
-        self._draining = True
+        self._stopping = self._draining = True
         self._crew.hand_back_waiting()
         self._signal.set()
 

@@ -83,6 +83,11 @@ class ThreadPool:
     def stop(self, attempt: Attempt, reason: str) -> None:
         """Ask a running handler to stop; it has to look at `ctx.cancelled`."""
         attempt.stop_reason = reason
+        attempt.deadline = min(attempt.deadline, time.monotonic())  # from then on it can become stuck
+
+    def waiting(self) -> list[Attempt]:
+        """What has not started."""
+        return list(self._waiting)
 
     def report_stuck(self, now: float, grace_seconds: float) -> None:
         """Say, once a job, which threads ignore that their time is over, and where they are."""
@@ -121,6 +126,8 @@ class ThreadPool:
 
     @staticmethod
     def _call(attempt: Attempt, context: Context | None) -> Any:
+        if attempt.stopped:  # while it waited for a thread
+            raise asyncio.CancelledError
         args, kwargs = attempt.task.bind(attempt.arguments())
         if context is None:
             return attempt.task.run_target(*args, **kwargs)
