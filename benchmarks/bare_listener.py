@@ -1,7 +1,7 @@
-"""The floor of a pick-up: a process that listens, claims one job with one statement, and notes the time. No lease, no history.
+"""The floor of a pick-up: a process that listens, claims one job with one statement, and notes the time.
 
-Its table `bare.jobs` has the columns of queued_jobs, the arguments beside them, and one index; a finished job is deleted
-after its time is noted.
+No lease, no history. Its table `bare.jobs` has the columns of queued_jobs, the arguments beside them, and one index; a
+finished job is deleted after its time is noted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ select pg_notify('bare', '') from added
 """
 CLAIM = """
 update bare.jobs set attempt = attempt + 1, worker_id = 1, token = 1, started_at = clock_timestamp()
-where ctid = (select ctid from bare.jobs where queue = 'default' and priority = 0 and run_at <= clock_timestamp() and worker_id is null
+where ctid = (select ctid from bare.jobs
+              where queue = 'default' and priority = 0 and run_at <= clock_timestamp() and worker_id is null
               order by run_at, id limit 1 for update skip locked)
 returning id, args
 """

@@ -1,7 +1,8 @@
-"""The floor of a drain: one connection that runs the worker's own SQL step in a loop, with no handlers, no event loop, no lease.
+"""The floor of a drain: one connection that runs the worker's own SQL step in a loop, without handlers.
 
-It claims 500 jobs, and settles them with the next claim; in between it moves its mark to the last job claimed, as the worker does.
-Durable and with history, exactly as the worker: only what Python has to do for a job is left out. Jobs of priority 0 only.
+It claims 500 jobs, and settles them with the next claim; in between it moves its mark to the last job claimed, as the
+worker does. Durable and with history, exactly as the worker: only what Python has to do for a job is left out. Jobs of
+priority 0 only.
 """
 
 from __future__ import annotations
@@ -34,7 +35,15 @@ def main(dsn: str, batch: int = 500) -> None:
     worker: dict[str, object] = {"worker_id": secrets.randbits(52), "epoch": 0}
     conn.execute(
         statement("register_worker", "pgqueue"),
-        {**worker, "host": "bare", "pid": os.getpid(), "queues": ["default"], "tasks": TASKS, "concurrency": batch, "lease_seconds": 600.0},
+        {
+            **worker,
+            "host": "bare",
+            "pid": os.getpid(),
+            "queues": ["default"],
+            "tasks": TASKS,
+            "concurrency": batch,
+            "lease_seconds": 600.0,
+        },
     )
     step = statement("step", "pgqueue")
     fixed = {**worker, "queue": "default", "tasks": TASKS, "max_jobs": batch, "priorities": "{0}", "outcomes": None}

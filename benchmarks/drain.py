@@ -1,4 +1,7 @@
-"""Drain: pre-enqueued no-op async jobs, durable, history kept; one and two worker processes beside a bare loop over the same SQL."""
+"""Drain: no-op async jobs, durable, history kept, by one and two processes beside a bare loop over the same SQL.
+
+All are enqueued before the start.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +67,13 @@ def _show(bench: Run, found: dict[str, list[Measured]]) -> None:
     digits = {"drain_images": 3, "server_us": 1, "client_us": 1}
     rows: list[list[object]] = []
     for variant, turns in found.items():
-        cells = {name: [getattr(one, name) for one in turns] for name in Measured.__slots__}  # type: ignore[attr-defined]
+        cells = {name: [getattr(one, name) for one in turns] for name in Measured.__slots__}
         rows.append(
-            [variant, *(spread(cells[name], digits.get(name, 0)) for name in columns.values()), f"{min(cells['hot']):.4f}"]
+            [
+                variant,
+                *(spread(cells[name], digits.get(name, 0)) for name in columns.values()),
+                f"{min(cells['hot']):.4f}",
+            ]
         )
         bench.keep(variant, cells)
     bench.table(["", *columns, "HOT, least"], rows)
@@ -84,7 +91,10 @@ def measure(bench: Run, variant: str, jobs: int, starting_seconds: float) -> Mea
         before, load = (house.wal_position(conn), house.full_page_images(conn)), os.getloadavg()[0]
         server = programs.server_cpu_seconds(conn)
         program = _start(bench, variant).check()
-        after, server_after = (house.wal_position(conn), house.full_page_images(conn)), programs.server_cpu_seconds(conn)
+        after, server_after = (
+            (house.wal_position(conn), house.full_page_images(conn)),
+            programs.server_cpu_seconds(conn),
+        )
         done = house.drained(conn)
         house.expect_once(done, jobs)
         return Measured(

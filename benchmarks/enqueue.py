@@ -1,7 +1,7 @@
-"""Enqueue: one job a transaction by 1, 8 and 32 producers, beside bare inserts of the same columns; then bulk beside COPY.
+"""Enqueue: one job a transaction by 1, 8 and 32 producers, beside bare inserts of the same columns; bulk beside COPY.
 
-The producers are pgbench, so that no Python is measured. `nobody`: no worker. `worker`: a real worker, idle at first, which then
-takes the jobs. `sleeper`: somebody who never wakes up, so that each commit notifies: the most it can cost.
+The producers are pgbench, so that no Python is measured. `nobody`: no worker. `worker`: a real worker, idle at first,
+which then takes the jobs. `sleeper`: somebody who never wakes up, so that each commit notifies: the most it can cost.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import house, programs
@@ -23,12 +22,20 @@ from benchmarks.figures import spread
 from benchmarks.harness import Run, main
 from pgqueue.embedded import binaries
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
 PRODUCERS = (1, 8, 32)
 BAR_PRODUCERS, BAR = 32, 0.75
 BULKS = (1_000, 10_000)
 OURS = "select pgqueue.enqueue('jobs.noop', '{\"i\": 1}');\n"
-BARE = """insert into bare.jobs (run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, args)
-values (clock_timestamp(), clock_timestamp(), current_date, 0, null, null, null, 'default', 'jobs.noop', null, '{"i": 1}') returning id;
+BARE = """insert into bare.jobs (run_at, created_at, args_day, priority, expires_at, max_attempts,
+                       timeout, queue, task, key, args)
+values (clock_timestamp(), clock_timestamp(), current_date, 0, null, null, null, 'default', 'jobs.noop', null,
+        '{"i": 1}')
+returning id;
 """
 SCHEMA = """
 drop schema if exists bare cascade;
@@ -52,7 +59,9 @@ def run(bench: Run) -> None:
     bench.bar(f"enqueue / bare insert, {BAR_PRODUCERS} producers, nobody asleep", ours / bare, BAR)
 
 
-def _one_by_one(bench: Run, conn: psycopg.Connection[Any], seconds: int, repeats: int) -> dict[tuple[int, str], list[float]]:
+def _one_by_one(
+    bench: Run, conn: psycopg.Connection[Any], seconds: int, repeats: int
+) -> dict[tuple[int, str], list[float]]:
     found: dict[tuple[int, str], list[float]] = {}
     for turn in range(repeats):
         for producers in PRODUCERS:
@@ -88,7 +97,16 @@ def _pgbench(bench: Run, script: str, producers: int, seconds: int) -> float:
     file.write_text(script)
     address = conninfo_to_dict(bench.dsn)
     command = [str(binaries.find().bin / "pgbench"), "-n", "-M", "prepared", "-f", str(file), "-T", str(seconds)]
-    command += ["-c", str(producers), "-j", str(min(producers, 2)), "-h", str(address["host"]), "-p", str(address.get("port", 5432))]
+    command += [
+        "-c",
+        str(producers),
+        "-j",
+        str(min(producers, 2)),
+        "-h",
+        str(address["host"]),
+        "-p",
+        str(address.get("port", 5432)),
+    ]
     command += ["-U", str(address.get("user", "postgres")), str(address["dbname"])]
     said = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     rate = re.search(r"tps = ([\d.]+)", said.stdout)
@@ -109,24 +127,29 @@ def _show(bench: Run, found: dict[tuple[int, str], list[float]]) -> None:
 
 
 def _bulk(bench: Run, conn: psycopg.Connection[Any], repeats: int) -> None:
-    """Jobs per second of enqueue_many, with ids back, beside COPY of the same columns into a table with the same indexes."""
+    """Jobs per second of enqueue_many, with ids back, beside COPY of the same columns and indexes."""
     rows = []
     for size in BULKS:
         text = json.dumps([{"task": "jobs.noop", "args": {"i": number}} for number in range(size)])
-        lines = "".join(f'2026-01-01\t2026-01-01\t2026-01-01\t0\tdefault\tjobs.noop\t{{"i": {number}}}\n' for number in range(size))
-        ours: Callable[[], object] = lambda text=text: conn.execute("select pgqueue.enqueue_many(%s)", [text]).fetchall()  # noqa: E731
-        copy: Callable[[], object] = lambda lines=lines: _copy(conn, lines)  # noqa: E731
+        lines = "".join(
+            f'2026-01-01\t2026-01-01\t2026-01-01\t0\tdefault\tjobs.noop\t{{"i": {number}}}\n' for number in range(size)
+        )
+        adders = {"COPY": partial(_copy, conn, lines), "enqueue_many": partial(_many, conn, text)}
         rates: dict[str, list[float]] = {"COPY": [], "enqueue_many": []}
         for _ in range(repeats):
             house.empty(conn)
             conn.execute("truncate bare.jobs")
             conn.execute("checkpoint")
-            for name, add in (("COPY", copy), ("enqueue_many", ours)):
+            for name, add in adders.items():
                 rates[name].append(_rate(add, size, batches=max(3, 30_000 // size)))
         share = statistics.median(rates["enqueue_many"]) / statistics.median(rates["COPY"])
         rows.append([f"{size:,} a call", spread(rates["COPY"]), spread(rates["enqueue_many"]), f"{share:.2f}"])
         bench.keep(f"bulk {size}", rates)
     bench.table(["bulk", "COPY rows/s", "enqueue_many jobs/s", "ratio"], rows)
+
+
+def _many(conn: psycopg.Connection[Any], text: str) -> None:
+    conn.execute("select pgqueue.enqueue_many(%s)", [text]).fetchall()
 
 
 def _copy(conn: psycopg.Connection[Any], lines: str) -> None:

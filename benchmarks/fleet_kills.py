@@ -1,7 +1,8 @@
 """Fleet under fire: 20,000 jobs through four processes, one of which, at random, is killed with SIGKILL every second.
 
-Half of the jobs are there at the start, the other half comes over 20 s, so that both busy and idle processes are hit. Nothing may be
-lost, settled twice or run twice under one attempt number; and no job may become a dead letter, as none of them kills.
+Half of the jobs are there at the start, the other half comes over 20 s, so that both busy and idle processes are hit.
+Nothing may be lost, settled twice or run twice under one attempt number; and no job may become a dead letter, as none
+of them kills.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import signal
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import house, programs
 from benchmarks.harness import Run, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg
 
 PROCESSES, LEASE_SECONDS = 4, 2
 FEED_SECONDS, FEEDS_A_SECOND = 20.0, 10
@@ -45,7 +48,9 @@ def run(bench: Run) -> None:
             if not finished:
                 left = _number(conn, "select count(*) from pgqueue.queued_jobs")
                 house.wait_until(conn, "select not exists (select from pgqueue.queued_jobs)", seconds=CALM_SECONDS)
-                bench.say(f"   {left:,} jobs were left when the killing stopped; {CALM_SECONDS:.0f} s of calm followed at most")
+                bench.say(
+                    f"   {left:,} jobs were left when the killing stopped; then at most {CALM_SECONDS:.0f} s of calm"
+                )
         bench.verdict(f"all jobs ended while processes were killed: {kills} kills in {seconds:.0f} s", passed=finished)
         bench.keep("kills", kills)
         bench.keep("seconds_under_fire", round(seconds, 1))
@@ -57,9 +62,13 @@ def _add(conn: psycopg.Connection[Any], first: int, end: int) -> None:
         conn.execute(ADD, [THREADED, first, end - 1])
 
 
-def _under_fire(bench: Run, conn: psycopg.Connection[Any], fleet: programs.Program, jobs: int) -> tuple[int, float, bool]:
+def _under_fire(
+    bench: Run, conn: psycopg.Connection[Any], fleet: programs.Program, jobs: int
+) -> tuple[int, float, bool]:
     """Feed and kill until all jobs have ended."""
-    feed_seconds, fire_seconds = (FEED_SECONDS, FIRE_SECONDS) if not bench.quick else (FEED_SECONDS / 4, FIRE_SECONDS / 4)
+    feed_seconds, fire_seconds = (
+        (FEED_SECONDS, FIRE_SECONDS) if not bench.quick else (FEED_SECONDS / 4, FIRE_SECONDS / 4)
+    )
     started, added, kills, next_kill, said = time.monotonic(), jobs // 2, 0, 1.0, 0.0
     while (now := time.monotonic() - started) < fire_seconds:
         due = min(jobs, jobs // 2 + int((jobs - jobs // 2) * now / feed_seconds))
@@ -73,7 +82,10 @@ def _under_fire(bench: Run, conn: psycopg.Connection[Any], fleet: programs.Progr
             said = now
             waiting = _number(conn, "select count(*) from pgqueue.queued_jobs where suspect")
             alive = len(programs.children(fleet.pid))
-            bench.say(f"   {now:5.1f} s  {added:6,} added  {left:6,} left, of them {waiting:,} to run alone  {kills} kills  {alive} processes")
+            bench.say(
+                f"   {now:5.1f} s  {added:6,} added  {left:6,} left, {waiting:,} of them to run alone"
+                f"  {kills} kills  {alive} processes"
+            )
         if added == jobs and not left:
             return kills, now, True
         time.sleep(1 / FEEDS_A_SECOND)
@@ -99,11 +111,15 @@ def _judge(bench: Run, conn: psycopg.Connection[Any], jobs: int, ledger: Path) -
         "left": "select count(*) from pgqueue.queued_jobs",
         "dead": "select count(*) from pgqueue.dead_jobs",
         "attempts lost": "select count(*) from pgqueue.job_attempts where outcome = 'lost'",
-        "losses of jobs": "select coalesce(sum(losses), 0) from (select losses from pgqueue.finished_jobs union all select losses from pgqueue.dead_jobs) j",
+        "losses of jobs": "select (select coalesce(sum(losses), 0) from pgqueue.finished_jobs)"
+        " + (select coalesce(sum(losses), 0) from pgqueue.queued_jobs)"
+        " + (select coalesce(sum(losses), 0) from pgqueue.dead_jobs)",
         "jobs with a loss": "select count(*) from pgqueue.finished_jobs where losses > 0",
         "other attempts": "select count(*) from pgqueue.job_attempts where outcome <> 'lost'",
-        "numbers used twice": "select count(*) from (select from pgqueue.attempts group by job_id, attempt having count(*) > 1) t",
-        "gaps in numbers": "select count(*) from (select from pgqueue.attempts group by job_id having max(attempt) <> count(*)) t",
+        "numbers used twice": "select count(*) from "
+        "(select from pgqueue.attempts group by job_id, attempt having count(*) > 1) t",
+        "gaps in numbers": "select count(*) from "
+        "(select from pgqueue.attempts group by job_id having max(attempt) <> count(*)) t",
     }
     found = {name: _number(conn, query) for name, query in figures.items()}
     found["handler starts"], found["handler ends"] = sum(starts.values()), sum(ends.values())
@@ -112,14 +128,19 @@ def _judge(bench: Run, conn: psycopg.Connection[Any], jobs: int, ledger: Path) -
     unproven = sum((job, attempt) not in ends for job, attempt in settled)
     bench.keep("figures", found)
     bench.table(["", "count"], [[name, f"{value:,}"] for name, value in found.items()])
-    bench.verdict(f"nothing lost: {found['distinct']:,} of {jobs:,} ended, {found['left']} left", passed=found["distinct"] == jobs)
+    bench.verdict(
+        f"nothing lost: {found['distinct']:,} of {jobs:,} ended, {found['left']} left", passed=found["distinct"] == jobs
+    )
     once = found["succeeded"] == found["distinct"] == jobs
     bench.verdict(f"each settled once: {found['succeeded']:,} successes of {found['distinct']:,} jobs", passed=once)
     twice = sum(count > 1 for count in starts.values())
     numbers = f"{found['numbers used twice']} in the history, {twice} in the handlers' notes"
     bench.verdict(f"no attempt number used twice: {numbers}", passed=not found["numbers used twice"] and not twice)
     counted = found["attempts lost"] == found["losses of jobs"]
-    bench.verdict(f"lost attempts are counted: {found['attempts lost']} lost, {found['losses of jobs']} in the jobs", passed=counted)
+    bench.verdict(
+        f"lost attempts are counted: {found['attempts lost']} lost, {found['losses of jobs']} in the jobs",
+        passed=counted,
+    )
     bench.verdict(f"each success is of an attempt that came to its end: {unproven} are not", passed=not unproven)
     bench.verdict(f"no innocent dead letters: {found['dead']}", passed=not found["dead"])
     _show_dead(bench, conn)
@@ -128,7 +149,8 @@ def _judge(bench: Run, conn: psycopg.Connection[Any], jobs: int, ledger: Path) -
 def _show_dead(bench: Run, conn: psycopg.Connection[Any]) -> None:
     """Why an innocent job died: what it went through."""
     dead = conn.execute(
-        """select d.id, d.attempt, d.losses, d.error ->> 'type', jsonb_path_query_array(d.attempts, '$[*].outcome')::text
+        """select d.id, d.attempt, d.losses, d.error ->> 'type',
+                  jsonb_path_query_array(d.attempts, '$[*].outcome')::text
            from pgqueue.dead_jobs d order by d.id limit 10"""
     ).fetchall()
     if dead:
@@ -146,7 +168,7 @@ def _effects(ledger: Path) -> tuple[Counter[tuple[int, int]], Counter[tuple[int,
 
 
 def _number(conn: psycopg.Connection[Any], query: str) -> int:
-    row = conn.execute(query).fetchone()  # type: ignore[arg-type]
+    row = conn.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 

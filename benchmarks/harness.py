@@ -1,7 +1,7 @@
-"""One run of benchmarks: a durable server, the machine and its settings printed beside the figures, bars that pass or fail.
+"""One run of benchmarks: a durable server, the machine and its settings beside the figures, bars that pass or fail.
 
-Without `--dsn` a private PostgreSQL is started on disk, durable (fsync, synchronous_commit and full_page_writes on), reached
-over TCP. With it, a database of its own is made on that server and dropped afterwards. Either way everything in the
+Without `--dsn` a private PostgreSQL is started on disk, durable (fsync, synchronous_commit and full_page_writes on),
+reached over TCP. With it, a database of its own is made on that server and dropped afterwards. Either way everything in the
 database is the benchmark's: scenarios truncate.
 """
 
@@ -33,9 +33,16 @@ DATABASE = "pgqueue_bench"
 RESULTS = Path(__file__).with_name("results")
 # Large enough that no checkpoint falls into a measured stretch by chance; each scenario makes its own before it.
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_io_timing": "off"}
-SHOWN = (
-    "server_version fsync synchronous_commit full_page_writes wal_compression shared_buffers max_wal_size autovacuum"
-).split()
+SHOWN = [
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_compression",
+    "shared_buffers",
+    "max_wal_size",
+    "autovacuum",
+]
 
 
 class Run:
@@ -108,17 +115,29 @@ def main(**scenarios: Scenario) -> None:
             run.figures["seconds"] = round(time.monotonic() - begun, 1)
             report[name] = run.figures
     RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{started}-{'-'.join(scenarios) if len(scenarios) == 1 else 'all'}{'-quick' if options.quick else ''}.json"
+    file = (
+        RESULTS
+        / f"{started}-{'-'.join(scenarios) if len(scenarios) == 1 else 'all'}{'-quick' if options.quick else ''}.json"
+    )
     file.write_text(json.dumps(report, indent=1, default=str) + "\n")
-    print(f"\n{'all bars passed' if not run.failed else f'{len(run.failed)} bars missed'}; figures in benchmarks/results/{file.name}")
+    print(
+        f"\n{'all bars passed' if not run.failed else f'{len(run.failed)} bars missed'}; "
+        f"figures in benchmarks/results/{file.name}"
+    )
     sys.exit(bool(run.failed))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="See benchmarks/README.md.")
-    parser.add_argument("--quick", action="store_true", help="fewer jobs and repeats: shows that it works, bars may be missed")
-    parser.add_argument("--dsn", help="a server to use, as a superuser; a database pgqueue_bench is made on it and dropped")
-    parser.add_argument("--data", type=Path, help="folder on a disk for the private server (default: the temporary folder)")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer jobs and repeats: shows that it works, bars may be missed"
+    )
+    parser.add_argument(
+        "--dsn", help="a server to use, as a superuser; a database pgqueue_bench is made on it and dropped"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder on a disk for the private server (default: the temporary folder)"
+    )
     parser.add_argument("--jobs", type=int, help="jobs of a scenario")
     parser.add_argument("--repeats", type=int, help="repeats of each variant")
     return parser.parse_args()
@@ -168,7 +187,11 @@ def describe(run: Run) -> dict[str, Any]:
     """The machine, the versions and the settings; printed, too."""
     with run.connect() as conn:
         settings = {name: conn.execute("select current_setting(%s)", [name]).fetchone()[0] for name in SHOWN}  # type: ignore[index]
-    versions = {"python": platform.python_version(), "psycopg": psycopg.__version__, "psycopg_impl": psycopg.pq.__impl__}
+    versions = {
+        "python": platform.python_version(),
+        "psycopg": psycopg.__version__,
+        "psycopg_impl": psycopg.pq.__impl__,
+    }
     for module in ("uvloop", "orjson"):
         try:
             versions[module] = getattr(__import__(module), "__version__", "?")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
+if TYPE_CHECKING:
+    import psycopg
 
 TABLES = (
-    "queued_jobs, job_args, job_keys, finished_jobs, job_attempts, dead_jobs, worker_processes, cancel_requests, job_progress, paused_queues"
+    "queued_jobs, job_args, job_keys, finished_jobs, job_attempts, dead_jobs, worker_processes, cancel_requests, "
+    "job_progress, paused_queues"
 )
 CHUNK = 10_000
 
 
 def empty(conn: psycopg.Connection[Any]) -> None:
     """Empty every table of jobs, and forget the statistics."""
-    conn.execute("truncate " + ", ".join(f"pgqueue.{table.strip()}" for table in TABLES.split(",")))  # type: ignore[arg-type]
+    conn.execute("truncate " + ", ".join(f"pgqueue.{table.strip()}" for table in TABLES.split(",")))
     conn.execute("select pg_stat_reset()")
 
 
@@ -80,7 +82,8 @@ class Drained:
 def drained(conn: psycopg.Connection[Any], task: str = "jobs.noop") -> Drained:
     """Read the history: from the first claim to the last settling, by the database's clock."""
     row = conn.execute(
-        """select count(*), count(distinct id), coalesce(sum(attempt), 0), extract(epoch from max(finished_at) - min(started_at))::float8,
+        """select count(*), count(distinct id), coalesce(sum(attempt), 0),
+                  extract(epoch from max(finished_at) - min(started_at))::float8,
                   (select count(*) from pgqueue.queued_jobs) + (select count(*) from pgqueue.dead_jobs)
            from pgqueue.finished_jobs where succeeded and task = %s""",
         [task],
@@ -88,8 +91,10 @@ def drained(conn: psycopg.Connection[Any], task: str = "jobs.noop") -> Drained:
     together = _one(
         conn,
         """with shift as (select max(a) as a, min(b) as b from (
-                    select min(started_at) as a, max(finished_at) as b from pgqueue.finished_jobs where task = %s group by worker_id) w)
-           select coalesce((select count(*) from pgqueue.finished_jobs f where f.finished_at > s.a and f.finished_at <= s.b)
+                    select min(started_at) as a, max(finished_at) as b from pgqueue.finished_jobs
+                    where task = %s group by worker_id) w)
+           select coalesce((select count(*) from pgqueue.finished_jobs f
+                            where f.finished_at > s.a and f.finished_at <= s.b)
                   / nullif(extract(epoch from s.b - s.a), 0), 0)::float8 from shift s""",
         task,
     )
@@ -114,5 +119,5 @@ def wait_until(conn: psycopg.Connection[Any], query: str, *, seconds: float, eve
 
 
 def _one(conn: psycopg.Connection[Any], query: str, *params: object) -> Any:
-    row = conn.execute(query, list(params) or None).fetchone()  # type: ignore[arg-type]
+    row = conn.execute(query, list(params) or None).fetchone()
     return row[0] if row else None

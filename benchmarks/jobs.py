@@ -1,13 +1,16 @@
-"""The App whose jobs the benchmarks run. Handlers that leave a trace append lines to the file named by PGQ_BENCH_LEDGER."""
+"""The App whose jobs the benchmarks run. Handlers that leave a trace append to the file named by PGQ_BENCH_LEDGER."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
+from typing import TYPE_CHECKING
 
 from pgqueue import App
-from pgqueue.context import Context
+
+if TYPE_CHECKING:
+    from pgqueue.context import Context
 
 app = App()
 

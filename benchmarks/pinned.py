@@ -1,12 +1,14 @@
-"""Pinned horizon: an old snapshot keeps dead rows alive while jobs pass; drain and idle pick-up with it and without, and after its end."""
+"""Pinned horizon: an old snapshot keeps dead rows alive while jobs pass; drain and pick-up with it and without.
+
+And after its end: how long until pick-up is what it was.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -14,6 +16,10 @@ from benchmarks import house, programs
 from benchmarks.figures import delays, spread
 from benchmarks.harness import Run, main
 from benchmarks.stopwatch import Stopwatch, warm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 DRAIN_BAR, P50_BAR, P99_BAR_MS = 0.9, 1.5, 20.0
 BACK = 1.2  # pick-up is back when a block's p50 is within this of the unpinned one
@@ -36,20 +42,27 @@ class Figures:
 
     def __init__(self) -> None:
         self.rates: dict[str, list[float]] = {"free": [], "pinned": []}
-        self.delays: dict[str, list[float]] = {"free": [], "pinned": [], "pinned, fresh worker": [], "after the pin": []}
+        self.delays: dict[str, list[float]] = {
+            "free": [],
+            "pinned": [],
+            "pinned, fresh worker": [],
+            "after the pin": [],
+        }
         self.back_seconds: list[float] = []
         self.dead: list[int] = []
 
 
 def run(bench: Run) -> None:
-    """Drain 500,000 jobs with and without a pin, in turns, and time pick-ups by the worker that drained and by a fresh one."""
+    """Drain 500,000 jobs with and without a pin, in turns; time pick-ups by the worker that drained and a fresh one."""
     jobs, repeats, picks = bench.count(500_000, 100_000), bench.repeats(3, 2), 300 if not bench.quick else 60
     found = Figures()
     for turn in range(repeats):
         _pass(bench, found, jobs, picks, pin=False)
         bench.say(f"   {turn + 1}/{repeats} free    {found.rates['free'][-1]:9,.0f} jobs/s")
         _pass(bench, found, jobs, picks, pin=True)
-        bench.say(f"   {turn + 1}/{repeats} pinned  {found.rates['pinned'][-1]:9,.0f} jobs/s   {found.dead[-1]:,} dead rows")
+        bench.say(
+            f"   {turn + 1}/{repeats} pinned  {found.rates['pinned'][-1]:9,.0f} jobs/s   {found.dead[-1]:,} dead rows"
+        )
     _show(bench, found)
 
 
@@ -78,13 +91,15 @@ def _pass(bench: Run, found: Figures, jobs: int, picks: int, *, pin: bool) -> No
     watch.close()
 
 
-def _worker(bench: Run, ledger: Path) -> "contextmanager[programs.Program]":  # type: ignore[type-arg]
+def _worker(bench: Run, ledger: Path) -> AbstractContextManager[programs.Program]:
     return programs.kept(programs.work(bench.dsn, env={"PGQ_BENCH_LEDGER": str(ledger)}))
 
 
 def _drain(conn: psycopg.Connection[tuple[object, ...]], found: Figures, variant: str, jobs: int) -> None:
     # Asked once a second, of the planner's side table: a look at the rows themselves would walk over all the dead ones.
-    if not house.wait_until(conn, f"select count(*) >= {jobs} from pgqueue.finished_jobs", seconds=jobs / 1000 + 60, every=1.0):
+    if not house.wait_until(
+        conn, f"select count(*) >= {jobs} from pgqueue.finished_jobs", seconds=jobs / 1000 + 60, every=1.0
+    ):
         raise SystemExit(f"{variant}: not drained in time")
     done = house.drained(conn)
     house.expect_once(done, jobs)
@@ -94,9 +109,13 @@ def _drain(conn: psycopg.Connection[tuple[object, ...]], found: Figures, variant
 def _dead_rows(conn: psycopg.Connection[tuple[object, ...]], jobs: int) -> int:
     """How many dead rows the statistics count; at least that the pin worked."""
     house.wait_until(
-        conn, f"select n_dead_tup >= {jobs} from pg_stat_user_tables where relid = 'pgqueue.queued_jobs'::regclass", seconds=5
+        conn,
+        f"select n_dead_tup >= {jobs} from pg_stat_user_tables where relid = 'pgqueue.queued_jobs'::regclass",
+        seconds=5,
     )
-    row = conn.execute("select n_dead_tup from pg_stat_user_tables where relid = 'pgqueue.queued_jobs'::regclass").fetchone()
+    row = conn.execute(
+        "select n_dead_tup from pg_stat_user_tables where relid = 'pgqueue.queued_jobs'::regclass"
+    ).fetchone()
     return int(str(row[0])) if row else 0
 
 
@@ -116,10 +135,18 @@ def _show(bench: Run, found: Figures) -> None:
     bench.table(["", "jobs/s"], [[variant, spread(rates)] for variant, rates in found.rates.items()])
     picked = {variant: delays(values) for variant, values in found.delays.items()}
     bench.keep("pickup", picked)
-    bench.table(["pick-up ms", "n", "p50", "p95", "p99", "max"], [[name, *figure.values()] for name, figure in picked.items()])
+    bench.table(
+        ["pick-up ms", "n", "p50", "p95", "p99", "max"], [[name, *figure.values()] for name, figure in picked.items()]
+    )
     bench.keep("back_seconds", found.back_seconds)
-    bench.say(f"   pick-up back within {BACK:g}x of unpinned after {spread(found.back_seconds, 1)} s of the pin's end\n")
-    bench.bar("drain pinned / free", statistics.median(found.rates["pinned"]) / statistics.median(found.rates["free"]), DRAIN_BAR)
+    bench.say(
+        f"   pick-up back within {BACK:g}x of unpinned after {spread(found.back_seconds, 1)} s of the pin's end\n"
+    )
+    bench.bar(
+        "drain pinned / free",
+        statistics.median(found.rates["pinned"]) / statistics.median(found.rates["free"]),
+        DRAIN_BAR,
+    )
     for variant in ("pinned", "pinned, fresh worker"):
         bench.bar(f"{variant}: pick-up p50 / free", picked[variant]["p50"] / picked["free"]["p50"], P50_BAR, most=True)
         bench.bar(f"{variant}: pick-up p99", picked[variant]["p99"], P99_BAR_MS, most=True, unit=" ms")

@@ -6,24 +6,36 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import psycopg
 
 ROOT = Path(__file__).parent.parent
 TICK = os.sysconf("SC_CLK_TCK")
 STOP_SECONDS = 40
 # Burst logs nothing at this level unless something is wrong.
-WORK = [sys.executable, "-c", "from pgqueue.cli import main; main()", "work", "benchmarks.jobs:app", "--log-level", "error"]
+WORK = [
+    sys.executable,
+    "-c",
+    "from pgqueue.cli import main; main()",
+    "work",
+    "benchmarks.jobs:app",
+    "--log-level",
+    "error",
+]
 
 
 class Program:
     """A process that was started, and its cost once it has ended."""
 
-    def __init__(self, command: list[str], dsn: str, *, env: Mapping[str, str] | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, command: list[str], dsn: str, *, env: Mapping[str, str] | None = None, quiet: bool = False
+    ) -> None:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -36,7 +48,7 @@ class Program:
         self.peak_mb = 0.0
         self.status: int | None = None
 
-    def wait(self) -> "Program":
+    def wait(self) -> Program:
         """Wait for its end; its cost and that of its children is known then."""
         if self.status is None:
             _, status, usage = os.wait4(self.pid, 0)
@@ -54,13 +66,13 @@ class Program:
                 self.cpu_seconds = usage.ru_utime + usage.ru_stime
         return self.status is None
 
-    def stop(self) -> "Program":
+    def stop(self) -> Program:
         """Ask it to end, and wait."""
         if self.running():
             os.kill(self.pid, signal.SIGTERM)
         return self.wait()
 
-    def check(self) -> "Program":
+    def check(self) -> Program:
         """Stop everything when it failed."""
         if self.wait().status != 0:
             raise SystemExit(f"process {self.pid} ended with status {self.status}")
@@ -96,7 +108,7 @@ def children(pid: int) -> list[int]:
 
 def server_cpu_seconds(conn: psycopg.Connection[Any]) -> float | None:
     """What the server has used since it started, ended backends included; None when it is not on this machine."""
-    if not (info := conn.info.host) or info not in {"127.0.0.1", "localhost", "::1"} and not info.startswith("/"):
+    if not (info := conn.info.host) or (info not in {"127.0.0.1", "localhost", "::1"} and not info.startswith("/")):
         return None
     try:
         postmaster = _fields(conn.info.backend_pid)[1]

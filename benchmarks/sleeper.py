@@ -1,4 +1,4 @@
-"""A worker that always sleeps: holds the sleepers' lock of the queue `default` and listens, so that every enqueue notifies.
+"""A worker that always sleeps: holds the sleepers' lock of the queue `default` and listens: every enqueue notifies.
 
 A real worker wakes up under such a load and takes its lock away; this is the most that sleeping can cost producers.
 """

@@ -1,15 +1,17 @@
-"""Times pick-ups: from just before COMMIT is sent to the first line of the handler, which notes the same machine's monotonic clock."""
+"""Times pick-ups: from just before COMMIT is sent to the handler's first line, by the machine's monotonic clock."""
 
 from __future__ import annotations
 
 import json
 import random
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 OURS = "select pgqueue.enqueue('jobs.stamp', %s::jsonb)"
 ANSWER_SECONDS = 30.0
@@ -38,7 +40,7 @@ class Stopwatch:
     def open_transaction(self, enqueue: str = OURS) -> None:
         """Enqueue the next job, and leave the transaction open."""
         self._next += 1
-        self._conn.execute(enqueue, [json.dumps({"i": self._next})], prepare=True)  # type: ignore[arg-type]
+        self._conn.execute(enqueue, [json.dumps({"i": self._next})], prepare=True)
 
     def commit(self) -> tuple[int, int]:
         """Commit; returns the job's number and the time just before."""
