@@ -1,8 +1,8 @@
 """One run of benchmarks: a durable server, the machine and its settings beside the figures, bars that pass or fail.
 
 Without `--dsn` a private PostgreSQL is started on disk, durable (fsync, synchronous_commit and full_page_writes on),
-reached over TCP. With it, a database of its own is made on that server and dropped afterwards. Either way everything in the
-database is the benchmark's: scenarios truncate.
+reached over TCP. With it, a database of its own is made on that server and dropped afterwards. Either way everything
+in the database is the benchmark's: scenarios truncate.
 """
 
 from __future__ import annotations
