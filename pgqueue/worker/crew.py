@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 Pool = LoopPool | ThreadPool | ProcessPool
 RECHECK_SECONDS = 0.05
 STUCK_GRACE_SECONDS = 5.0
+STALLED_SECONDS = 0.5
 
 
 class NotCompleted(Exception):  # noqa: N818 - what history shows
@@ -58,9 +59,14 @@ class Crew:
         self._unproven: list[Attempt] = []
         self._prover: asyncio.Task[None] | None = None
         self._concurrency = options.concurrency
+        self._reserved = 0
         several = len({(task.is_async, task.cpu) for task in app.tasks.values()}) > 1
         self.loop_pool = LoopPool(
-            options.concurrency, self, self._context, self._ended_on_loop, may_start=self._may_start if several else None
+            options.concurrency,
+            self,
+            self._context,
+            self._ended_on_loop,
+            may_start=self._may_start if several else None,
         )
         self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, self._ended)
         self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
@@ -78,7 +84,14 @@ class Crew:
         self.on_end()
 
     def _may_start(self) -> bool:
-        return self.running() < self._concurrency
+        others = sum(other.held() for other in self._pools if other is not self.loop_pool)
+        return others + len(self.loop_pool.active) + self._reserved < self._concurrency
+
+    def reserve(self, jobs: int) -> None:
+        """Keep room for what a claim under way may bring for another pool than the loop's: nothing else may take it."""
+        self._reserved = jobs
+        if not jobs:
+            self.loop_pool.kick()
 
     def room(self, pool: Room) -> int:
         """How many more jobs a pool can be given now, within the concurrency of the process.
@@ -147,6 +160,13 @@ class Crew:
                 if now > attempt.deadline and attempt.stop_reason is None:
                     pool.stop(attempt, "timeout")
         self.thread_pool.report_stuck(now, STUCK_GRACE_SECONDS)
+
+    def hand_back_stalled(self, now: float) -> None:
+        """Hand back what was claimed for quick handlers when these turn out to be slow: others may have room."""
+        if self.loop_pool.stalled_for(now) > STALLED_SECONDS:
+            for attempt in self.loop_pool.withdraw():
+                self._outbox.ended(attempt, "released")
+            self.on_end()
 
     def hand_back_waiting(self) -> None:
         """Hand back what has not started, as far as it is still ours."""

@@ -180,6 +180,7 @@ class LoopPool:
         self._slots: set[asyncio.Task[None]] = set()
         self._waking = False
         self._clean = contextvars.copy_context()
+        self._begun_at = float("-inf")  # when the last job began, or the first of those waiting came
         self.active: set[Attempt] = set()
         self.quick = 0  # jobs that ended within QUICK_SECONDS, so far
 
@@ -193,8 +194,14 @@ class LoopPool:
 
     def submit(self, attempts: Iterable[Attempt]) -> None:
         """Take attempts, to be run in this order."""
+        if not self._ready:
+            self._begun_at = time.monotonic()
         self._ready.extend(attempts)
         self._wake_one()
+
+    def stalled_for(self, now: float) -> float:
+        """How long jobs have been waiting here without any that began, in seconds."""
+        return now - self._begun_at if self._ready else 0.0
 
     def waiting(self) -> list[Attempt]:
         """What has not started."""
@@ -263,6 +270,7 @@ class LoopPool:
         arguments = bound(self._sink, attempt)
         if arguments is not None:
             attempt.begin(now)
+            self._begun_at = now
             self.active.add(attempt)
             args, kwargs = arguments
             context = self._context_for(attempt) if attempt.task.wants_ctx else None

@@ -44,6 +44,7 @@ class Overseer:
         self._on_alive = on_alive
         self._recycle = recycle
         self._sure = True
+        self._sending: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look after things until cancelled. An error of ours is told and does not end it."""
@@ -56,9 +57,10 @@ class Overseer:
                 self._on_alive()
                 self._crew.stop_overdue(now)
                 self._check_lease(now)
-                if now >= progress_at:
+                self._crew.hand_back_stalled(now)
+                if now >= progress_at and (self._sending is None or self._sending.done()):
                     progress_at = now + PROGRESS_SECONDS
-                    await self._send_progress()
+                    self._sending = asyncio.create_task(self._send_progress())  # not awaited: it may hang
                 if self._max_memory_mb is not None and now >= memory_at:
                     memory_at = now + MEMORY_SECONDS
                     self._check_memory(self._max_memory_mb)
@@ -84,6 +86,8 @@ class Overseer:
             await self._crew.send_progress()
         except (psycopg.Error, OSError) as error:
             log.info("progress was not recorded", extra={"error": str(error).strip()})
+        except Exception:
+            log.exception("sending progress met an error of pgqueue")
 
     def _check_memory(self, limit_mb: int) -> None:
         used = memory_mb()

@@ -120,9 +120,12 @@ class Stepper:
         claim = lane.params(full=full, limit=limit) if lane is not None else claims.NO_CLAIM
         sent = time.monotonic()
         self._planner.pace.observe(sent, self._crew.quick())
+        if lane is not None and lane.pool is not self._crew.loop_pool:
+            self._crew.reserve(limit)
         try:
             reply = claims.read(await self._link.step(token, claim, claims.batch_params(batch)))
         except (psycopg.Error, OSError) as error:
+            self._crew.reserve(0)
             self._outbox.restore()
             await self._mender.failed(error, batch)
             return
@@ -135,6 +138,8 @@ class Stepper:
             self.lost(self._link.worker_id)
         elif lane is not None:
             self._claimed(lane, reply, token, limit=limit, full=full, took=took)
+        if lane is not None and lane.pool is not self._crew.loop_pool:
+            self._crew.reserve(0)
 
     def _claimed(self, lane: Lane, reply: claims.Reply, token: int, *, limit: int, full: bool, took: float) -> None:
         now = time.monotonic()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 Start = Callable[..., Running]
+Connect = Callable[..., "psycopg.Connection[Any]"]
 
 
 @pytest.fixture
