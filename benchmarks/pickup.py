@@ -1,7 +1,7 @@
 """Pick-up: an idle system, one job at a time; from COMMIT sent to the handler's first line, beside a bare script.
 
-Then business transactions that stay open for 2 s after they enqueued: when nothing else happens, and when the worker was
-busy at the enqueue, so that nobody was notified, and idle at the commit.
+Then business transactions that stay open for 2 s after they enqueued: when nothing else happens, and when the worker
+was busy at the enqueue, so that nobody was notified, and idle at the commit.
 """
 
 from __future__ import annotations
