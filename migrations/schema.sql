@@ -287,6 +287,28 @@ begin
 exception when insufficient_privilege then
   raise log 'pgqueue: not allowed to end the listening backend % of a lost worker', end_listener.pid;
 end $$;
+CREATE FUNCTION pgqueue.ended(ids bigint[]) RETURNS TABLE(id bigint, state text, attempt integer, result jsonb, error jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with gone as materialized (
+    select distinct i.id from unnest(ids) as i (id)
+    where not exists (select from pgqueue.queued_jobs j where j.id = i.id)
+  )
+  select g.id, case when f.id is not null then case when f.succeeded then 'succeeded' else 'cancelled' end when d.id is not null then 'dead' end,
+         coalesce(f.attempt, d.attempt), f.result, coalesce(f.error, d.error)
+  from gone g
+  left join pgqueue.finished_jobs f on f.id = g.id
+  left join pgqueue.dead_jobs d on d.id = g.id;
+end $$;
 CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1643,6 +1665,7 @@ CREATE INDEX finished_jobs_key ON ONLY pgqueue.finished_jobs USING btree (queue,
 CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
 CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX job_keys_until ON pgqueue.job_keys USING btree (until) WHERE (until IS NOT NULL);
 CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE (NOT suspect);
 CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
@@ -1657,6 +1680,7 @@ REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text,
 REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;

@@ -5,6 +5,7 @@ drop view pgqueue.workers;
 drop view pgqueue.queues;
 drop view pgqueue.attempts;
 drop view pgqueue.jobs;
+drop function pgqueue.ended;
 drop function pgqueue.report_progress;
 drop function pgqueue.lease_states;
 drop function pgqueue.complete;

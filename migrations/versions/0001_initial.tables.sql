@@ -62,6 +62,8 @@ create table pgqueue.job_keys (
   primary key (queue, key)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
+create index job_keys_until on pgqueue.job_keys (until) where until is not null;
+
 -- History: jobs that succeeded or were cancelled. worker_id is set when an attempt ended the job.
 create table pgqueue.finished_jobs (
   id           bigint      not null,

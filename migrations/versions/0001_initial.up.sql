@@ -63,6 +63,8 @@ create table pgqueue.job_keys (
   primary key (queue, key)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
+create index job_keys_until on pgqueue.job_keys (until) where until is not null;
+
 -- History: jobs that succeeded or were cancelled. worker_id is set when an attempt ended the job.
 create table pgqueue.finished_jobs (
   id           bigint      not null,
@@ -1487,6 +1489,26 @@ begin
     returning p.job_id
   )
   select g.id from given g where not exists (select from stored s where s.job_id = g.id);
+end $$;
+-- functions/64_ended.sql
+-- Which of these jobs will not run any more by themselves: a row each, with what they left behind. A job that nobody knows has a row
+-- without a state; unfinished ones have none. For those who wait for results: they ask for a thousand at once, so the plan is pinned
+-- to walks over indexes, and costs 1 us per unfinished job. One statement, because a job may move meanwhile. Locks: nothing.
+create function pgqueue.ended(ids bigint[]) returns table (id bigint, state text, attempt integer, result jsonb, error jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with gone as materialized (
+    select distinct i.id from unnest(ids) as i (id)
+    where not exists (select from pgqueue.queued_jobs j where j.id = i.id)
+  )
+  select g.id, case when f.id is not null then case when f.succeeded then 'succeeded' else 'cancelled' end when d.id is not null then 'dead' end,
+         coalesce(f.attempt, d.attempt), f.result, coalesce(f.error, d.error)
+  from gone g
+  left join pgqueue.finished_jobs f on f.id = g.id
+  left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.

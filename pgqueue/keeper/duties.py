@@ -1,4 +1,4 @@
-"""The duties that are one statement: rescue of lost workers' jobs, cancel requests, the partitions of the coming days.
+"""The duties that are one statement: rescue of lost workers' jobs, cancel requests, and the hourly tidying.
 
 Each takes a connection in autocommit and the schema, and returns the seconds until it wants to run again.
 """
@@ -38,10 +38,11 @@ def sweep(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     return 5.0
 
 
-def make_partitions(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
-    """Make the partitions of the coming 14 days, and forget workers that were lost a day ago."""
+def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+    """Make the partitions of the coming 14 days; forget workers that were lost a day ago, and keys that lapsed."""
     made = conn.execute(statement("make_partitions", schema)).fetchall()[0][0]
     if made:
         log.info("partitions were made", extra={"partitions": made})
     conn.execute(statement("forget_workers", schema))
+    conn.execute(statement("sweep_keys", schema))
     return HOUR * random.uniform(0.8, 1.2)  # noqa: S311

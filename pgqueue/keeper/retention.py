@@ -56,8 +56,8 @@ def drop_expired_days(dsn: str, schema: str) -> list[str]:
         try:
             for parent, partition, day, pending in conn.execute(statement("expired_days", schema)).fetchall():
                 try:
-                    _drop(conn, schema, parent, partition, day, pending=pending)
-                    dropped.append(partition)
+                    if _drop(conn, schema, parent, partition, day, pending=pending):
+                        dropped.append(partition)
                 except (
                     psycopg.errors.LockNotAvailable,
                     psycopg.errors.UndefinedTable,
@@ -73,15 +73,24 @@ def drop_expired_days(dsn: str, schema: str) -> list[str]:
 
 
 def _drop(
-    conn: psycopg.Connection[tuple[Any, ...]], schema: str, parent: str, partition: str, day: Any, *, pending: bool
-) -> None:
-    if parent == "job_args" and not _carried(conn, schema, day):
-        return
-    names = {"parent": sql.Identifier(schema, parent), "partition": sql.Identifier(schema, partition)}
-    how = sql.SQL("finalize" if pending else "concurrently")
-    if parent:
-        conn.execute(sql.SQL("alter table {parent} detach partition {partition} ").format(**names) + how)
-    conn.execute(sql.SQL("drop table {partition}").format(**names))
+    conn: psycopg.Connection[tuple[Any, ...]],
+    schema: str,
+    parent: str | None,
+    partition: str,
+    day: Any,
+    *,
+    pending: bool,
+) -> bool:
+    """Drop one partition; False when it holds arguments that cannot be carried forward yet."""
+    if partition.startswith("job_args") and not _carried(conn, schema, day):
+        return False
+    name = sql.Identifier(schema, partition)
+    if parent is not None:
+        how = sql.SQL("finalize" if pending else "concurrently")
+        detach = sql.SQL("alter table {} detach partition {} {}")
+        conn.execute(detach.format(sql.Identifier(schema, parent), name, how))
+    conn.execute(sql.SQL("drop table {}").format(name))
+    return True
 
 
 def _carried(conn: psycopg.Connection[tuple[Any, ...]], schema: str, day: Any) -> bool:

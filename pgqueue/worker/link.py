@@ -73,7 +73,7 @@ class Link:
         house: list[duties.Duty] = [
             duties.rescuing(options.lease_seconds / 3),
             duties.sweep,
-            duties.make_partitions,
+            duties.tidy,
             Retention(self._app.dsn),
         ]
         self._keepalive = Keepalive(
