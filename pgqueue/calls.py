@@ -4,7 +4,7 @@ A client, sync or async, runs any of them in three lines, so nothing is written 
 of its name in `sql/`; the schema is rendered into it once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -160,6 +160,15 @@ def _status(rows: Sequence[Row]) -> JobStatus | None:
         return None
     job_id, state, attempt, result, error = rows[0]
     return JobStatus(job_id, State(state), attempt, result, error)
+
+
+def ended(job_ids: Collection[int]) -> Call[dict[int, JobStatus | None]]:
+    """Those of several jobs that have ended, by id; None for unknown ones."""
+    return Call("ended", {"ids": list(job_ids)}, _ended)
+
+
+def _ended(rows: Sequence[Row]) -> dict[int, JobStatus | None]:
+    return {row[0]: None if row[1] is None else _status([row]) for row in rows}
 
 
 def guard(job_id: int, token: int) -> Call[None]:

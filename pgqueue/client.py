@@ -6,6 +6,8 @@ and the row factory does not matter. Locks are those of the verb; see its file u
 
 from __future__ import annotations
 
+import asyncio
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from pgqueue.calls import Call
     from pgqueue.pools import Pools
+    from pgqueue.waiting import Waiting
 
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ class Client:
         self._pool_size = pool_size
         self._timeout_seconds = timeout
         self._pools: Pools | None = None
+        self._waiting: dict[int, Waiting] = {}
 
     @property
     def pools(self) -> Pools:
@@ -40,6 +44,16 @@ class Client:
 
             self._pools = Pools(self._dsn, size=self._pool_size, timeout_seconds=self._timeout_seconds)
         return self._pools
+
+    @property
+    def waiting(self) -> Waiting:
+        """Where this process waits for the ends of jobs."""
+        pid = os.getpid()
+        if (found := self._waiting.get(pid)) is None:
+            from pgqueue.waiting import Waiting
+
+            found = self._waiting.setdefault(pid, Waiting(self._dsn, self._schema))
+        return found
 
     def run(self, call: Call[T], *, conn: Any = None, instead: str = "the method with an a in front") -> T:
         """Run a verb. Raises PgQueueError; what only the owner of the transaction can judge stays psycopg's."""
@@ -69,12 +83,16 @@ class Client:
             await self.pools.aopen(after_fork=True)
 
     def close(self) -> None:
-        """Close the sync pool, if there is one."""
+        """Close the sync pool, if there is one, and what waits for results."""
+        if waiting := self._waiting.get(os.getpid()):
+            waiting.close()
         if self._pools is not None:
             self._pools.close()
 
     async def aclose(self) -> None:
-        """Close the pool of the running event loop, and the sync pool."""
+        """Close the pool of the running event loop, the sync pool, and what waits for results."""
+        if waiting := self._waiting.get(os.getpid()):
+            await asyncio.to_thread(waiting.close)
         if self._pools is not None:
             await self._pools.aclose()
 

@@ -1,66 +1,39 @@
 """A job that was enqueued: its id, where it stands, and what it comes to.
 
-Waiting polls, from 5 ms slowly up to half a second, so that short jobs are seen at once and long ones cost two
-queries a second. Between two looks the handle only waits on its `Waker`: by default a clock, or something that hears
-of the job's end earlier.
+Waiting looks a few times, so that short jobs are seen at once. Then it waits in the client's `Waiting`, which hears of
+the job's end.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument, JobCancelled, JobFailed, JobNotFound, ResultTimeout
-from pgqueue.job import JobStatus, State
+from pgqueue.job import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pgqueue.client import Client
+    from pgqueue.job import JobStatus
 
 T = TypeVar("T")
-FIRST_LOOK_SECONDS = 0.005
-LAST_LOOK_SECONDS = 0.5
-GROWTH = 1.5
-
-
-class Waker(Protocol):
-    """What a handle waits on between two looks. Returning early is allowed: it means "look again"."""
-
-    def wait(self, job_id: int, seconds: float) -> None:
-        """Return after so many seconds, or as soon as the job may have ended."""
-        ...
-
-    async def await_(self, job_id: int, seconds: float) -> None:
-        """Do as `wait` without blocking the event loop."""
-        ...
-
-
-class Clock:
-    """The waker that hears nothing."""
-
-    def wait(self, job_id: int, seconds: float) -> None:  # noqa: ARG002
-        """Sleep."""
-        time.sleep(seconds)
-
-    async def await_(self, job_id: int, seconds: float) -> None:  # noqa: ARG002
-        """Sleep."""
-        await asyncio.sleep(seconds)
+FIRST_PAUSE_SECONDS = 0.005  # doubled with each look
+QUICK_SECONDS = 0.03  # so long each looks for itself
 
 
 class Handle(Generic[T]):
     """A job in the database."""
 
-    __slots__ = ("_client", "_decode", "_waker", "id")
+    __slots__ = ("_client", "_decode", "id")
 
-    def __init__(self, job_id: int, client: Client, *, decode: Callable[[Any], T], waker: Waker | None = None) -> None:
+    def __init__(self, job_id: int, client: Client, *, decode: Callable[[Any], T]) -> None:
         self.id = job_id
         self._client = client
         self._decode = decode
-        self._waker = waker or Clock()
 
     def __repr__(self) -> str:
         return f"<Handle of job {self.id}>"
@@ -81,30 +54,33 @@ class Handle(Generic[T]):
         """
         for seconds in self._looks(timeout):
             status = self._known(self._client.run(calls.status(self.id)))
-            if status.state not in ENDED:
-                self._waker.wait(self.id, seconds)
-                continue
-            return self._outcome(status)
+            if status.state.unfinished:
+                status = self._client.waiting.wait(self.id, seconds) or status
+            if not status.state.unfinished:
+                return self._outcome(status)
         raise self._late(timeout)
 
     async def aresult(self, timeout: timedelta | float | None = None) -> T:  # noqa: ASYNC109 - not ours to cancel
         """Do as `result` without blocking the event loop."""
         for seconds in self._looks(timeout):
             status = self._known(await self._client.arun(calls.status(self.id)))
-            if status.state not in ENDED:
-                await self._waker.await_(self.id, seconds)
-                continue
-            return self._outcome(status)
+            if status.state.unfinished:
+                status = await self._client.waiting.await_(self.id, seconds) or status
+            if not status.state.unfinished:
+                return self._outcome(status)
         raise self._late(timeout)
 
-    def _looks(self, timeout: timedelta | float | None) -> Iterator[float]:
-        """Yield, before each look, how long to wait after it; a last look comes when the time is up."""
+    def _looks(self, timeout: timedelta | float | None) -> Iterator[float | None]:
+        """Yield, before each look, how long to wait after it at most; a last look comes when the time is up."""
         limit = _seconds(timeout)
-        end = None if limit is None else time.monotonic() + limit
-        pause = FIRST_LOOK_SECONDS
-        while end is None or (left := end - time.monotonic()) > 0:
-            yield pause if end is None else min(pause, left)
-            pause = min(pause * GROWTH, LAST_LOOK_SECONDS)
+        began = time.monotonic()
+        end = float("inf") if limit is None else began + limit
+        while (left := end - time.monotonic()) > 0:
+            waited = time.monotonic() - began
+            if waited < QUICK_SECONDS:
+                yield min(max(waited, FIRST_PAUSE_SECONDS), left)
+            else:
+                yield None if limit is None else left
         yield 0.0
 
     def _known(self, status: JobStatus | None) -> JobStatus:
@@ -124,9 +100,6 @@ class Handle(Generic[T]):
 
     def _late(self, timeout: timedelta | float | None) -> ResultTimeout:
         return ResultTimeout(f"job {self.id} did not end within {_seconds(timeout):g} s; it goes on, ask again later")
-
-
-ENDED = frozenset({State.SUCCEEDED, State.CANCELLED, State.DEAD})
 
 
 def _seconds(timeout: timedelta | float | None) -> float | None:
