@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from pgqueue.cli.root import tree
 from pgqueue.job import TRANSITIONS, AttemptOutcome, State
 from tests.docs.blocks import blocks
 from tests.support.command import PGQ, environment
+
+Connect = Callable[..., "psycopg.Connection[Any]"]
 
 
 @pytest.mark.system
@@ -39,7 +42,8 @@ def test_the_python_page_runs(repository: Path, tmp_path: Path, dsn: str) -> Non
 
 
 @pytest.mark.parametrize("page", ["sql.md", "operations.md"])
-def test_the_statements_of_a_page_run(page: str, repository: Path, conn: "psycopg.Connection[Any]") -> None:
+def test_the_statements_of_a_page_run(page: str, repository: Path, connect: Connect) -> None:
+    conn = connect(autocommit=False)  # what they make, such as a role, is rolled back
     for block in blocks(repository / "docs" / page):
         if block.language == "sql":
             try:
