@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pgqueue.worker.settings import SETTINGS
-
-if TYPE_CHECKING:
-    import signal
 
 
 class ChildProcess:
@@ -30,6 +28,7 @@ class ChildProcess:
         self.only_suspects = only_suspects
         self.replaces = replaces
         self.ready = False
+        self.dismissed = False  # told to end, because another takes its place
         self.killed = False
         self.status_fd = -1
         self.started_at = 0.0
@@ -83,6 +82,11 @@ class ChildProcess:
         """Send it a signal."""
         if self._process is not None:
             self._process.send_signal(number)
+
+    def dismiss(self) -> None:
+        """Tell it to drain and end: it is not needed any more."""
+        self.dismissed = True
+        self.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once."""

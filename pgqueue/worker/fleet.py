@@ -83,6 +83,8 @@ class Fleet:
         self._quarantine_at = 0.0
         self._quarantine_failures = 0
         self._rolling: list[ChildProcess] = []
+        self._received: list[int] = []
+        self._quiet = False
         self._started_at = time.time()
         self._reload_at = 0.0
 
@@ -101,6 +103,8 @@ class Fleet:
                         os.read(wake_r, 4096)
                     else:
                         self._heard(key.data)
+                while self._received:
+                    self._obey(self._received.pop(0))
                 self._look_after(time.monotonic())
         finally:
             for child in self._children:
@@ -118,14 +122,19 @@ class Fleet:
         return (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGHUP, signal.SIGUSR1)
 
     def _signal(self, number: int, _frame: FrameType | None) -> None:
+        self._received.append(number)  # obeyed between two looks, not in the middle of starting a child
+
+    def _obey(self, number: int) -> None:
         match number:
             case signal.SIGTERM | signal.SIGINT:
                 self._stop()
             case signal.SIGHUP:
                 self._roll()
             case _:
+                self._quiet = self._quiet or number == signal.SIGTSTP
                 for child in self._children:
-                    child.send(signal.Signals(number))
+                    if child.ready:  # before that it would be killed by it
+                        child.send(signal.Signals(number))
 
     def _stop(self) -> None:
         self._stopping += 1
@@ -139,12 +148,19 @@ class Fleet:
     def _roll(self) -> None:
         """Replace the processes one by one: each goes when its successor is ready."""
         log.info("replacing the processes one by one")
-        self._rolling = [child for child in self._children if not child.only_suspects]
-        self._roll_next()
+        leaving = [child.replaces for child in self._children if child.replaces is not None]
+        self._rolling = [
+            child for child in self._children if not (child.only_suspects or child.dismissed or child in leaving)
+        ]
+        if not leaving:
+            self._roll_next()
 
     def _roll_next(self) -> None:
-        if self._rolling and not self._stopping:
-            self._start(replaces=self._rolling.pop(0))
+        while self._rolling and not self._stopping:
+            old = self._rolling.pop(0)
+            if old in self._children and not old.dismissed:
+                self._start(replaces=old)
+                return
 
     # Children.
 
@@ -168,8 +184,10 @@ class Fleet:
             self._proven = True
             for _ in range(self._options.processes - 1):
                 self._start()
+        if self._quiet:
+            child.send(signal.SIGTSTP)
         if child.replaces is not None:
-            child.replaces.send(signal.SIGTERM)
+            child.replaces.dismiss()
             child.replaces = None
             self._roll_next()
 
@@ -197,16 +215,25 @@ class Fleet:
             self._reload()
 
     def _ended(self, child: ChildProcess, status: int, now: float) -> None:
-        if self._stopping or (status == 0 and not child.only_suspects):
-            if status not in {0, RECYCLED} and not child.killed:
+        if self._stopping:
+            # Killed by TERM: it had not begun to work, or it would have drained.
+            if status not in {0, RECYCLED, -signal.SIGTERM} and not child.killed:
                 self._status = max(self._status, status if status > 0 else 1)
+            return
+        if child.dismissed or (status == 0 and self._options.worker.burst and not child.only_suspects):
             return
         if child.only_suspects:
             self._quarantine_ended(child, status, now)
             return
+        if any(other.replaces is child for other in self._children):
+            return  # its successor is on its way
         if not self._proven and status in STARTUP_FAILURES:
             self._status = status
             self._stop()
+            return
+        if child.replaces in self._children:
+            log.error("a successor did not start; the old processes stay", extra={"pid": child.pid, "status": status})
+            self._rolling.clear()
             return
         if status == RECYCLED:
             self._start()

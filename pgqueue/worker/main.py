@@ -143,7 +143,12 @@ def dump_stacks() -> None:
     """Write the stacks of all threads and tasks to stderr."""
     faulthandler.dump_traceback(all_threads=True)
     for task in asyncio.all_tasks():
-        task.print_stack(file=sys.stderr)
+        sys.stderr.write(f"Task {task.get_name()}:\n")
+        awaiting: Any = task.get_coro()
+        while (frame := getattr(awaiting, "cr_frame", None)) is not None:  # get_stack sees the outermost only
+            sys.stderr.writelines(traceback.format_list(traceback.extract_stack(frame, limit=1)))
+            awaiting = awaiting.cr_await
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":
