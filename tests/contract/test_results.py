@@ -196,10 +196,12 @@ async def test_a_dead_job_wakes_who_waits_for_it(side: Any, app: App, conn: Conn
     result = side.result(handle, timeout=8)
     await seated(app)
 
+    began = time.monotonic()
     worker.settle([handle.id], "dead", error={"type": "ValueError", "message": "no", "traceback": ""})
 
     with pytest.raises(JobFailed, match="ValueError: no"):
         await result
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_the_rescue_of_a_job_that_was_to_be_cancelled_wakes(app: App, conn: Conn, no_polling: None) -> None:
@@ -210,10 +212,12 @@ async def test_the_rescue_of_a_job_that_was_to_be_cancelled_wakes(app: App, conn
     await seated(app)
 
     conn.execute("update pgqueue.worker_processes set heartbeat_at = heartbeat_at - interval '1 hour'")
+    began = time.monotonic()
     conn.execute("select * from pgqueue.rescue()")
 
     with pytest.raises(JobCancelled):
         await result
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_a_job_that_is_removed_while_somebody_waits_is_unknown(side: Any, app: App, conn: Conn) -> None:
@@ -270,7 +274,7 @@ async def test_a_wait_outlives_its_connection(side: Any, app: App, conn: Conn, n
     await seated(app)
 
     old = listeners(conn)
-    conn.execute("select pg_terminate_backend(%s)", old)
+    conn.execute("select pg_terminate_backend(pid) from unnest(%s::integer[]) as pid", [old])
     await wait_until_async(lambda: listeners(conn) not in ([], old) and sleeping(conn))
     began = time.monotonic()
     worker.settle([handle.id], "succeeded", result=5)
@@ -288,11 +292,13 @@ async def test_what_ends_while_the_connection_is_away_is_found(
     result = side.result(handle, timeout=8)
     await seated(app)
 
+    began = time.monotonic()
     with conn.transaction():
-        conn.execute("select pg_terminate_backend(%s)", listeners(conn))
+        conn.execute("select pg_terminate_backend(pid) from unnest(%s::integer[]) as pid", [listeners(conn)])
         worker.settle([handle.id], "succeeded", result=5)
 
     assert await result == 5
+    assert time.monotonic() - began < 4  # the last look comes after 8 s
 
 
 async def test_what_ends_just_before_the_lock_is_held_is_found(
