@@ -111,11 +111,8 @@ def describe(error: BaseException, *, skip: int = 0) -> dict[str, str]:
         if frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
     kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ in {"builtins", "pgqueue.errors"}
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    ours = kind.__module__ == "builtins" or kind.__module__.startswith("pgqueue.")
+    name = kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
     try:
         message = str(error)
     except Exception as broken:  # noqa: BLE001 - a handler's exception may be unable to say anything

@@ -13,7 +13,8 @@ from pgqueue import codec
 from pgqueue.context import Context
 from pgqueue.errors import ConfigError
 from pgqueue.worker.claim import Lane, Room
-from pgqueue.worker.execute import LoopPool, judge
+from pgqueue.worker.execute import LoopPool
+from pgqueue.worker.judge import judge
 from pgqueue.worker.processes import ProcessPool
 from pgqueue.worker.threads import ThreadPool
 
@@ -55,6 +56,7 @@ class Crew:
         self._outbox = outbox
         self._link = link
         self.on_end: Callable[[], None] = lambda: None
+        self.incoming = 0  # jobs for the loop that are claimed and not yet given to it
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
         self._unproven: list[Attempt] = []
         self._prover: asyncio.Task[None] | None = None
@@ -84,7 +86,7 @@ class Crew:
         self.on_end()
 
     def _may_start(self) -> bool:
-        others = sum(other.held() for other in self._pools if other is not self.loop_pool)
+        others = self.thread_pool.held() + (self._process_pool.held() if self._process_pool is not None else 0)
         return others + len(self.loop_pool.active) + self._reserved < self._concurrency
 
     def reserve(self, jobs: int) -> None:
@@ -99,8 +101,9 @@ class Crew:
         What waits for the loop has no claim on the others' room: it starts when there is some.
         """
         others = sum(other.held() for other in self._pools if other is not self.loop_pool) + len(self._unproven)
-        loop = self.loop_pool.held() if pool is self.loop_pool else len(self.loop_pool.active)
-        return min(pool.room(), self._concurrency - others - loop)
+        if pool is not self.loop_pool:
+            return min(pool.room(), self._concurrency - others - len(self.loop_pool.active))
+        return self._concurrency - others - self.loop_pool.held() - self.incoming
 
     def lanes(self, queue: str) -> list[Lane]:
         """The lanes of a queue: one for each kind of handler that the app has."""
@@ -126,7 +129,11 @@ class Crew:
 
     def held(self) -> int:
         """How many jobs are here, waiting or running, or unproven."""
-        return sum(pool.held() for pool in self._pools) + len(self._unproven)
+        return sum(pool.held() for pool in self._pools) + len(self._unproven) + self.incoming
+
+    def full(self) -> bool:
+        """Whether it runs as many jobs as it may."""
+        return self.held() >= self._concurrency
 
     def running(self) -> int:
         """How many jobs run now. Called from any thread."""
@@ -161,18 +168,21 @@ class Crew:
                     pool.stop(attempt, "timeout")
         self.thread_pool.report_stuck(now, STUCK_GRACE_SECONDS)
 
+    def hand_back(self, attempts: Iterable[Attempt]) -> None:
+        """Hand back what was never given to a pool."""
+        for attempt in attempts:
+            self._outbox.ended(attempt, "released")
+
     def hand_back_stalled(self, now: float) -> None:
         """Hand back what was claimed for quick handlers when these turn out to be slow: others may have room."""
         if self.loop_pool.stalled_for(now) > STALLED_SECONDS:
-            for attempt in self.loop_pool.withdraw():
-                self._outbox.ended(attempt, "released")
+            self.hand_back(self.loop_pool.withdraw())
             self.on_end()
 
     def hand_back_waiting(self) -> None:
         """Hand back what has not started, as far as it is still ours."""
         for pool in self._pools:
-            for attempt in pool.withdraw():
-                self._outbox.ended(attempt, "released")
+            self.hand_back(pool.withdraw())
 
     def drop_waiting(self) -> None:
         """Forget what has not started: others have it."""

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
-from pgqueue.worker.session import AsText, conninfo, shut_down_socket
+from pgqueue.worker.session import conninfo, leave_times_as_text, shut_down_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -171,7 +171,7 @@ class Keepalive:
             fallback_application_name="pgq work (lease)",
             row_factory=tuple_row,
         )
-        conn.adapters.register_loader("timestamptz", AsText)
+        leave_times_as_text(conn)
         return conn
 
     def _drop(self) -> None:

@@ -54,7 +54,7 @@ class Passes:
         lane.passing = False
         reply = None
         if isinstance(rows, BaseException):
-            lane.passed_at, lane.pass_seconds = time.monotonic(), took
+            lane.passed(time.monotonic(), took)
             if not isinstance(rows, psycopg.errors.QueryCanceled):
                 self._link.uncertain.add(token)  # it may have claimed: its jobs are asked for by this token
             log.info("a full pass did not end in time", extra={"queue": lane.queue, "seconds": round(took, 2)})

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pgqueue import codec
 from pgqueue.outcome import Cancel, Discard, Retry, Snooze
 from pgqueue.worker.attempt import storable
-from pgqueue.worker.execute import Sink, bound, failed_remotely, judge
+from pgqueue.worker.judge import Sink, bound, failed_remotely, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

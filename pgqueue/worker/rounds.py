@@ -137,10 +137,11 @@ class Planner:
 
     def in_place(self, lane: Lane) -> bool:
         """Whether the next claim from this lane is a full pass, on the path of the jobs because it costs little."""
+        now = time.monotonic()
         if self._rounds.sweeping:
-            return lane.cheap or (self._options.burst and not lane.passing)
-        return lane.cheap and lane.wants_pass(time.monotonic())
+            return lane.wants_pass(now, idle=True) if lane.cheap else self._options.burst and not lane.passing
+        return lane.cheap and lane.wants_pass(now)
 
     def wants_pass_elsewhere(self, lane: Lane, now: float) -> bool:
         """Whether it is time for a full pass that costs too much for the path of the jobs."""
-        return not lane.cheap and not self._options.burst and lane.wants_pass(now)
+        return not lane.cheap and not self._options.burst and lane.wants_pass(now, idle=self._crew.held() == 0)

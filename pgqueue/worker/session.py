@@ -13,9 +13,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
+from psycopg.types.string import TextLoader
 
 from pgqueue.calls import statement
 
@@ -37,17 +37,15 @@ KEEPALIVE = {
 }
 
 
-class AsText(Loader):
-    """Leaves times as PostgreSQL wrote them: marks go back exactly, and most jobs are never asked for theirs."""
-
-    def load(self, data: Any) -> str:
-        return bytes(data).decode()
-
-
 def conninfo(dsn: str) -> str:
     """The DSN with what notices dead peers added."""
     given = conninfo_to_dict(dsn)
     return make_conninfo(dsn, **{name: value for name, value in KEEPALIVE.items() if name not in given})
+
+
+def leave_times_as_text(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Leave times as PostgreSQL wrote them: marks go back exactly, and most jobs are never asked for theirs."""
+    conn.adapters.register_loader("timestamptz", TextLoader)
 
 
 def shut_down_socket(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any] | None) -> None:
@@ -91,7 +89,7 @@ class Session:
             fallback_application_name="pgq work",
             row_factory=tuple_row,
         )
-        conn.adapters.register_loader("timestamptz", AsText)
+        leave_times_as_text(conn)
         row = await (await conn.execute("select pg_backend_pid()")).fetchone()
         self.pooled = row is not None and row[0] != conn.info.backend_pid
         self._prepare = not self.pooled

@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from pgqueue.worker import claim as claims
 from pgqueue.worker.attempt import TASK, Attempt
+from pgqueue.worker.intake import IDLE_SECONDS, Intake
 from pgqueue.worker.mend import Mender
 from pgqueue.worker.passes import Passes
 from pgqueue.worker.rounds import Planner
@@ -21,8 +22,6 @@ from pgqueue.worker.settle import NOTHING, Batch, Outbox
 from pgqueue.worker.wake import Listener, poll_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pgqueue.app import App
     from pgqueue.worker.alone import Quarantine
     from pgqueue.worker.claim import Lane
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A worker says that it sleeps only after so long without a job, and that it is busy after so long with jobs: under a
-# steady load neither producers nor workers pay for notifications.
-IDLE_SECONDS = 0.010
-BUSY_SECONDS = 0.020
 DRAIN_LOOK_SECONDS = 0.25
 UNWIND_SECONDS = 1.0  # what handlers have to end themselves once the shutdown timeout is over
 
@@ -64,17 +59,16 @@ class Stepper:
         self._rounds = rounds
         self._quarantine = quarantine
         self._listener = listener
+        self._intake = Intake(app, crew, link, listener)
         self._mender = Mender(link, outbox)
         self._passes = Passes(link, self._planner, self._passed)
         self._signal = asyncio.Event()
         self._woken = True  # somebody said that there may be work
         self._slept = False  # nobody did, but it is time to look
         self._quiet = False
-        self._draining = False
+        self._draining = False  # for whatever reason
         self._stopping = False  # draining because somebody said so
         self._deadline = float("inf")
-        self._found_at = self._busy_since = float("-inf")
-        self._unlocking: asyncio.Task[None] | None = None
         self.overran = False
         self.recycled = False
 
@@ -146,23 +140,13 @@ class Stepper:
         filled = claims.take(lane, reply, limit=limit, full=full, now=now, took=took)
         self._quarantine.noticed(lane.queue, waiting=reply.suspects)
         if reply.jobs:
-            self._take_on(lane, reply.jobs, token, now)
+            self._rounds.found = True
+            self._intake.take_on(lane, reply.jobs, token, now)
+            self._count(len(reply.jobs))
         if filled:
             self._rounds.begin()
         else:
             self._rounds.leave_lane()
-
-    def _take_on(self, lane: Lane, rows: Sequence[Sequence[Any]], token: int, now: float) -> None:
-        """Hand claimed rows to the crew."""
-        if self._found_at + IDLE_SECONDS < now:
-            self._busy_since = now
-        self._found_at = now
-        self._rounds.found = True
-        tasks = self._app.tasks
-        self._crew.submit([Attempt(row, tasks[row[TASK]], lane.queue, token) for row in rows])
-        self._count(len(rows))
-        if self._listener is not None and self._listener.asleep and now - self._busy_since > BUSY_SECONDS:
-            self._unlocking = asyncio.create_task(self._listener.awake())
 
     def _count(self, jobs: int) -> None:
         self._planner.claimed += jobs
@@ -185,7 +169,7 @@ class Stepper:
             return
         if found is not None:
             queue, row = found
-            self._found_at = time.monotonic()
+            self._intake.found_at = time.monotonic()
             self._crew.submit([Attempt(row, self._app.tasks[row[TASK]], queue, token, alone=True)])
             self._count(1)
 
@@ -193,13 +177,13 @@ class Stepper:
 
     async def _idle(self, now: float) -> None:
         may_claim = self._may_claim(now)
-        quiet_long = now - self._found_at > IDLE_SECONDS
+        quiet_long = now - self._intake.found_at > IDLE_SECONDS and not self._crew.full()
         if self._listener is not None and may_claim and quiet_long and await self._listener.sleep():
             self._woken = True  # what was enqueued before the locks were taken notified nobody: look once more
             return
         wait = DRAIN_LOOK_SECONDS if self._draining else self._options.poll_interval_seconds
         if may_claim:
-            gap = poll_gap(now - self._found_at, self._options.poll_interval_seconds)
+            gap = poll_gap(now - self._intake.found_at, self._options.poll_interval_seconds)
             due = min((lane.due_at for lane in self._rounds.all()), default=float("inf"))
             wait = min(wait, max(0.0, min(self._planner.looked_at + gap, due) - time.monotonic()))
         try:
@@ -234,7 +218,7 @@ class Stepper:
             return self._quarantine.idle(now)
         if not self._options.burst or self._woken or self._slept or not self._may_claim(now):
             return False
-        if self._planner.looked_at <= self._found_at:
+        if self._planner.looked_at <= self._intake.found_at:
             self._woken = True
             return False
         return self._quarantine.idle(now) and not any(lane.passing for lane in self._rounds.all())

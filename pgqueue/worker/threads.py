@@ -15,7 +15,7 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from pgqueue.worker.execute import Sink, bound, finish, judge
+from pgqueue.worker.judge import Sink, bound, finish, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

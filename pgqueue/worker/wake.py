@@ -78,7 +78,7 @@ class Listener:
         """Say that this worker sleeps. True: it is news, and the caller has to look for jobs once more before it
         does.
         """
-        if self.asleep or self._conn is None:
+        if self.asleep or self._conn is None or self._pooled:
             return False
         async with self._lock:
             taken = await self._locks("lock_sleep")
@@ -112,6 +112,7 @@ class Listener:
 
     async def _connect(self) -> None:
         self._broken.clear()
+        self._pooled = False
         conn = await psycopg.AsyncConnection.connect(
             self._dsn,
             autocommit=True,
@@ -119,21 +120,27 @@ class Listener:
             fallback_application_name="pgq work (listen)",
             row_factory=tuple_row,
         )
-        self._conn = conn
+        try:
+            await self._listen(conn)
+        except BaseException:
+            await conn.close()
+            raise
+        self._conn = conn  # from here on the worker may say that it sleeps
+        self._watch()
+
+    async def _listen(self, conn: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
         conn.add_notify_handler(self._notified)
         backend = (await (await conn.execute("select pg_backend_pid()")).fetchall())[0][0]
-        self._pooled = backend != conn.info.backend_pid
-        if self._pooled:
+        if backend != conn.info.backend_pid:
+            self._pooled = True
             return
-        rows = await (
-            await conn.execute(statement("wake_keys", self._schema), {"queues": [None, *self._queues]})
-        ).fetchall()
+        params = {"queues": [None, *self._queues]}
+        rows = await (await conn.execute(statement("wake_keys", self._schema), params)).fetchall()
         self._keys = [key for queue, key, _ in rows if queue is not None]
         self._control = next(channel for queue, _, channel in rows if queue is None)
         for _, _, channel in rows:
             await conn.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
         self.pid = backend
-        self._watch()
 
     def _watch(self) -> None:
         if self._conn is not None and not self._conn.closed:
