@@ -6,6 +6,7 @@ that annotations may name what is defined further down.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -246,5 +247,14 @@ def name_of(code: Any) -> str:
 
 def _scope(fn: Callable[..., Any]) -> Mapping[str, Any]:
     inner = inspect.unwrap(fn)
-    closure = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
+    closure = _closure(inner) if inspect.isfunction(inner) else {}
     return {**getattr(inner, "__globals__", {}), **closure}
+
+
+def _closure(fn: Any) -> dict[str, Any]:
+    """What a local function sees of its surroundings; a name that has no value yet, such as its own, is left out."""
+    found = {}
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found

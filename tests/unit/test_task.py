@@ -274,3 +274,14 @@ def test_a_pending_job_shows_no_arguments() -> None:
 @pytest.mark.parametrize("error", [ArgumentError("x"), ConfigError("y")])
 def test_errors_of_tasks_cross_processes(error: Exception) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_local_task_may_name_itself() -> None:
+    app = App()
+
+    @app.task(name="again")
+    def again(number: int) -> None:
+        if number:
+            again.enqueue(number - 1)
+
+    assert app.tasks["again"] is again
