@@ -74,7 +74,11 @@ def running() -> "Iterator[list[subprocess.Popen[bytes]]]":
     yield started
     for process in started:
         process.terminate()
-    assert [process.wait(20) for process in started] == [0] * len(started)
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.system
