@@ -40,8 +40,9 @@ def put(the: Jobs, task: str, arguments: str = "{}") -> int:
 
 
 def declare_lost(the: Jobs) -> None:
-    the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
-    the.conn.execute("select pgqueue.rescue()")
+    with the.conn.transaction():  # one, so that no heartbeat comes in between
+        the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
+        the.conn.execute("select pgqueue.rescue()")
 
 
 def test_a_worker_declared_lost_stops_its_handlers_and_begins_again(
