@@ -98,15 +98,21 @@ class Planner:
         self._crew = crew
         self._options = options
         self.pace = Pace()
+        self._starved: Lane | None = None
         self.claimed = 0  # jobs, so far
         self.looked_at = float("-inf")  # when the last round that looked everywhere began
 
     def next_lane(self, now: float) -> Lane | None:
         """The lane to claim from; None when the round is over and found nothing, or when there is no room."""
         rounds = self._rounds
+        if self._starved is not None and self.limit(self._starved) > 0:
+            self._starved = None  # it was passed by for want of room, and comes before those behind it
+            rounds.begin(sweep=rounds.sweeping)
         while True:
             while (lane := rounds.current()) is not None:
-                if self.limit(lane) > 0 and (not rounds.sweeping or self.in_place(lane)):
+                if self.limit(lane) <= 0:
+                    self._starved = self._starved or lane
+                elif not rounds.sweeping or self.in_place(lane):
                     return lane
                 rounds.leave_lane()
             if rounds.sweeping or rounds.found:
