@@ -56,7 +56,7 @@ _DONE = _Done()
 class Context:
     """One attempt, as its handler sees it."""
 
-    __slots__ = ("_client", "_encode", "_job", "_read_job", "_report", "_stop", "completed", "job_id", "token")
+    __slots__ = ("_client", "_encode", "_job", "_read_job", "_report", "_stop", "completed", "job_id", "token", "told")
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Context:
         self.job_id = job_id
         self.token = token
         self.completed = False
+        self.told = False  # the handler has seen that it should stop
         self._read_job = read_job
         self._job: JobInfo | None = None
         self._client = client
@@ -95,9 +96,11 @@ class Context:
     def cancelled(self) -> bool:
         """Whether the handler should stop: cancelled, out of time, shutting down, or its lease is gone.
 
-        Async handlers and processes are stopped anyway; threads have to look.
+        Async handlers and processes are stopped anyway; threads have to look, and then raise, or return None: a handler
+        that has seen True here and returns nothing is taken as stopped, not as done.
         """
-        return self._stop() is not None
+        self.told = self.told or self._stop() is not None
+        return self.told
 
     @property
     def stop_reason(self) -> str | None:

@@ -38,7 +38,8 @@ def resolve(explicit: str | None = None, *, environ: Mapping[str, str] | None = 
         return ""
     raise ConfigError(
         "no database is named: pass --dsn (or App(dsn=...)), or set PGQ_DSN, DATABASE_URL or libpq's PGHOST, "
-        'PGDATABASE ... A DSN looks like "postgresql://user@host:5432/database"'
+        'PGDATABASE ... A DSN looks like "postgresql://user@host:5432/database"; the pgq commands also take '
+        '"embedded:./pgdata", a private server in that folder'
     )
 
 

@@ -135,8 +135,8 @@ class Pools:
         dsn = self._dsn()
         if dsn.startswith(EMBEDDED):
             raise ConfigError(
-                f'"{dsn}" is understood by the pgq commands, which run that server; programs connect to it by the DSN '
-                "that they print"
+                f'"{dsn}" is understood by the pgq commands, which run that server; in a program write '
+                "`with pgqueue.embedded.shared(PATH) as dsn:` and App(dsn)"
             )
         return dsn
 

@@ -21,10 +21,12 @@ Duty = Callable[["psycopg.Connection[tuple[Any, ...]]", str], float]
 HOUR = 3600.0
 
 
-def rescuing(every_seconds: float) -> Duty:
-    """Look for silent workers, and hand their jobs on."""
+def rescuing(every_seconds: float, *, may_judge: Callable[[], bool] = lambda: True) -> Duty:
+    """Look for silent workers, and hand their jobs on; only while `may_judge` says that silence means something."""
 
     def rescue(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+        if not may_judge():
+            return every_seconds / 5
         for worker_id, host, pid, jobs in conn.execute(statement("rescue", schema)).fetchall():
             log.warning("a worker was lost", extra={"lost_worker": worker_id, "host": host, "pid": pid, "jobs": jobs})
         return every_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not look in step

@@ -25,6 +25,7 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._heard_at = 0.0
+        self.waits = bool(settings.get("wait"))
         self.only_suspects = only_suspects
         self.replaces = replaces
         self.ready = False
@@ -53,6 +54,15 @@ class ChildProcess:
             os.close(status)
             os.close(lifeline)
         self.started_at = self._heard_at = time.monotonic()
+
+    def go(self) -> None:
+        """Let a child that waits go on: the first one has shown that the app and the database are there."""
+        self.waits = False
+        self._heard_at = time.monotonic()
+        try:
+            os.write(self._lifeline, b"g")
+        except BrokenPipeError:
+            return  # it has ended meanwhile, which is seen like any other end
 
     @property
     def pid(self) -> int:

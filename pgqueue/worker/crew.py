@@ -212,6 +212,9 @@ class Crew:
         alone: bool = False,
     ) -> None:
         """Take any other outcome."""
+        if outcome == "dead":
+            kind = (error or {}).get("type")
+            log.warning("job is dead", extra={"job": attempt.id, "task": attempt.task.name, "error": kind})
         self._outbox.ended(attempt, outcome, delay=delay, error=error, alone=alone)
 
     def verify(self, attempt: Attempt) -> None:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 STARTUP_FAILURES = frozenset({2, 3, 4, 5})
 RESTART_FIRST_SECONDS = 0.2
 RESTART_MOST_SECONDS = 10.0
-HEALTHY_SECONDS = 10.0  # a child that lived this long starts the restart backoff anew
+HEALTHY_SECONDS = 2.0  # a child that lived this long starts the restart backoff anew
 GRACE_SECONDS = 3.0  # beyond the shutdown timeout, before a child is killed
 START_SECONDS = 60.0
 RELOAD_SECONDS = 0.5
@@ -97,6 +97,8 @@ class Fleet:
         previous = {number: signal.signal(number, self._signal) for number in self._signals()}
         try:
             self._start()
+            for _ in range(self._options.processes - 1):
+                self._start(wait=True)  # the first one alone says what is wrong with the app or the database
             while self._children or self._restart_at:
                 for key, _ in self._selector.select(timeout=0.1):
                     if key.fd == wake_r:
@@ -164,9 +166,17 @@ class Fleet:
 
     # Children.
 
-    def _start(self, *, only_suspects: bool = False, replaces: ChildProcess | None = None) -> None:
-        worker = asdict(self._options.worker) | {"only_suspects": only_suspects}
-        child = ChildProcess(self._settings | {"options": worker}, only_suspects=only_suspects, replaces=replaces)
+    def _start(
+        self,
+        *,
+        only_suspects: bool = False,
+        replaces: ChildProcess | None = None,
+        wait: bool = False,
+        linger_seconds: float = 0.0,
+    ) -> None:
+        worker = asdict(self._options.worker) | {"only_suspects": only_suspects, "linger_seconds": linger_seconds}
+        settings = self._settings | {"options": worker, "wait": wait}
+        child = ChildProcess(settings, only_suspects=only_suspects, replaces=replaces)
         child.start()
         self._children.append(child)
         self._selector.register(child.status_fd, selectors.EVENT_READ, child)
@@ -182,8 +192,9 @@ class Fleet:
     def _became_ready(self, child: ChildProcess) -> None:
         if not self._proven:
             self._proven = True
-            for _ in range(self._options.processes - 1):
-                self._start()
+            for waiting in self._children:
+                if waiting.waits:
+                    waiting.go()
         if self._quiet:
             child.send(signal.SIGTSTP)
         if child.replaces is not None:
@@ -209,7 +220,7 @@ class Fleet:
                 self._status = self._status or 1
         while self._restart_at and now >= self._restart_at[0]:
             self._restart_at.pop(0)
-            self._start()
+            self._start(linger_seconds=1.5 * self._options.worker.lease_seconds)  # what the dead one held is still due
         if self._options.reload and now >= self._reload_at:
             self._reload_at = now + RELOAD_SECONDS
             self._reload()

@@ -50,6 +50,8 @@ def finish(sink: Sink, attempt: Attempt, value: Any, context: Context | None) ->
     """Judge a handler that returned."""
     if context is not None and context.completed:
         sink.verify(attempt)
+    elif value is None and context is not None and context.told:
+        judge(sink, attempt, asyncio.CancelledError())  # it looked, it stopped: what it did is not the whole job
     elif value is None:
         sink.succeeded(attempt)
     elif isinstance(value, Answer):

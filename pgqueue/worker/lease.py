@@ -99,6 +99,7 @@ class Keepalive:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._conn: psycopg.Connection[tuple[Any, ...]] | None = None
         self._busy_since: float | None = None
+        self._steady_since: float | None = None
         self._stopping = False
         self._asked = False
         self._thread = threading.Thread(target=self._run, name="pgqueue-lease", daemon=True)
@@ -125,6 +126,13 @@ class Keepalive:
             self._asked = True
             self._requests.put(None)
 
+    def steady(self) -> bool:
+        """Whether heartbeats have been recorded without a break for a lease. Only who could beat may judge who did not:
+        after an outage of the database nobody could.
+        """
+        since = self._steady_since
+        return since is not None and time.monotonic() - since >= self._lease.seconds
+
     def watch(self, now: float) -> None:
         """Cut off a beat that hangs, as on a frozen server: called by the loop."""
         since = self._busy_since
@@ -147,7 +155,7 @@ class Keepalive:
                 self._house(next_beat)
                 self._serve(next_beat)
             except (psycopg.Error, OSError) as error:
-                self._busy_since = None
+                self._busy_since = self._steady_since = None
                 if self._ending():
                     return
                 log.warning("the heartbeat's connection failed", extra={"error": str(error).strip(), "turn": turn})
@@ -190,11 +198,16 @@ class Keepalive:
         worker_id = self._worker_id()
         if worker_id is None:
             return
+        self._busy_since = now
         rows = self._execute("beat", {"worker_id": worker_id, **self._describe()})
+        self._busy_since = None
         if rows[0][0] is None:
             self._on_lost(worker_id)
             return
         self._lease.extend(now)
+        if time.monotonic() - now > self._lease.seconds / 3:
+            self._steady_since = None
+        self._steady_since = self._steady_since or now
         self._on_beat(rows[0][0])
 
     def _house(self, until: float) -> None:
@@ -217,6 +230,7 @@ class Keepalive:
         try:
             if self._conn is None:
                 raise psycopg.OperationalError("not connected")
+            self._busy_since = time.monotonic()
             with self._conn.transaction():
                 self._conn.execute(f"set local statement_timeout = {int(request.timeout_seconds * 1000)}")
                 rows = self._execute(request.name, request.params)
@@ -225,12 +239,11 @@ class Keepalive:
             if isinstance(error, psycopg.errors.QueryCanceled):
                 return
             raise
+        finally:
+            self._busy_since = None
         request.reply(rows)
 
     def _execute(self, name: str, params: Mapping[str, Any]) -> Rows:
         if self._conn is None:
             raise psycopg.OperationalError("not connected")
-        self._busy_since = time.monotonic()
-        rows = self._conn.execute(statement(name, self._schema), params).fetchall()
-        self._busy_since = None
-        return rows
+        return self._conn.execute(statement(name, self._schema), params).fetchall()

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
     from pgqueue.app import App
     from pgqueue.worker.options import WorkerOptions
-    from pgqueue.worker.settle import Batch
+    from pgqueue.worker.settle import Outbox
 
 log = logging.getLogger(__name__)
+
+HANG_SECONDS = 2.0
+FAREWELL_SECONDS = 5.0
 
 
 class Link:
@@ -71,7 +74,7 @@ class Link:
         await self._register()
         options = self._options
         house: list[duties.Duty] = [
-            duties.rescuing(options.lease_seconds / 3),
+            duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
             duties.tidy,
             Retention(self._app.dsn),
@@ -88,6 +91,9 @@ class Link:
             duties=house,
         )
         self._keepalive.start()
+
+    def _steady(self) -> bool:
+        return self._keepalive is not None and self._keepalive.steady()
 
     async def restore(self) -> list[tuple[str, int, Sequence[Any]]]:
         """Become ready again. Returns jobs (queue, token, row) that claims had leased whose answers were lost. Raises
@@ -197,23 +203,33 @@ class Link:
         self.turned_at = now
         if self._keepalive is not None:
             self._keepalive.watch(now)
+        since = self._session.busy_since
+        if since is not None and self.lease.remaining(now) <= 0 and now - since > HANG_SECONDS:
+            self._session.abort()  # no heartbeat, and no answer here either: the server is out of reach
 
-    async def close(self, last: Batch) -> None:
-        """Settle what is left, hand back the rest, and leave. A database that is away is left to the rescue."""
-        try:
-            if self._registered and not self._session.broken:
-                async with asyncio.timeout(5):
-                    if last:
-                        await self._session.run("step", self.step_params(1, claims.NO_CLAIM, claims.batch_params(last)))
-                    await self._session.run("leave", {"worker_id": self.worker_id})
-        except (psycopg.Error, OSError, TimeoutError) as error:
-            log.warning(
-                "could not take leave of the database; the lease will run out", extra={"error": str(error).strip()}
-            )
+    async def close(self, outbox: Outbox) -> None:
+        """Settle what is left, hand back the rest, and leave. A database that stays away is left to the rescue."""
+        if self._registered and (outbox or not self._session.broken):
+            leaving = asyncio.ensure_future(self._take_leave(outbox))
+            done, _ = await asyncio.wait({leaving}, timeout=FAREWELL_SECONDS)
+            if not done:
+                self._session.abort()  # a cancel would have to be answered by a server that does not answer
+            try:
+                await leaving
+            except (psycopg.Error, OSError) as error:
+                said = str(error).strip()
+                log.warning("could not take leave of the database; the lease will run out", extra={"error": said})
         if self._keepalive is not None:
             await asyncio.to_thread(self._keepalive.stop)
         self._session.abort()
         await self._session.close()
+
+    async def _take_leave(self, outbox: Outbox) -> None:
+        if self._session.broken:
+            await self._session.connect()
+        while batch := outbox.take(10_000):
+            await self._session.run("step", self.step_params(1, claims.NO_CLAIM, claims.batch_params(batch)))
+        await self._session.run("leave", {"worker_id": self.worker_id})
 
     def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
         try:

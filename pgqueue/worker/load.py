@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from pathlib import Path
 
 from pgqueue.app import App
 from pgqueue.errors import AppImportError
@@ -39,13 +40,14 @@ def load_app(spec: str, cwd: str) -> App:
 
 def _place(error: BaseException) -> str:
     """Where in the user's code the import failed, as `(file:line)`."""
+    ours = str(Path(__file__).parent.parent)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and "importlib" not in frame.filename
+        if "importlib" not in frame.filename and not frame.filename.startswith(("<frozen", ours))
     ]
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})"
-    if len(frames) < 2:
+    if not frames:
         return ""
     return f" ({frames[-1].filename}:{frames[-1].lineno})"

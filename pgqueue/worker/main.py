@@ -44,6 +44,8 @@ def main() -> int:
             from pgqueue.worker import logs
 
             logs.configure(settings["log_level"], settings["log_format"])
+        if settings["wait"] and not pipe.may_go():
+            return 0
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
         return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe)
@@ -84,6 +86,10 @@ class Pipe:
             os.write(self._status_fd, event)
         except (BlockingIOError, BrokenPipeError):
             log.debug("the supervisor does not listen")
+
+    def may_go(self) -> bool:
+        """Wait until the supervisor says so; False when it is gone."""
+        return os.read(self.lifeline_fd, 1) != b""
 
     def watch(self, on_end: Any) -> None:
         """Call `on_end` from a thread when the supervisor is gone."""

@@ -10,6 +10,7 @@ from pgqueue.errors import ConfigError
 class WorkerOptions:
     """The settings of a worker process; `--processes` and its like are the fleet's.
 
+    linger      how long a burst goes on looking after it found nothing: what a dead process held falls due again
     queues      queue -> weight; empty: the queues that the app's tasks name, and "default", with equal weights
     strict      take the queues in the order given instead of by weight
     concurrency jobs that one process runs at the same time, of all kinds; sync ones take `threads` of these, cpu ones
@@ -30,6 +31,7 @@ class WorkerOptions:
     listen: bool = True
     listen_dsn: str | None = None
     only_suspects: bool = False
+    linger_seconds: float = 0.0
     step_size: int = 500
 
     def __post_init__(self) -> None:

@@ -178,14 +178,10 @@ class ProcessPool:
         try:
             if bound(self._sink, attempt) is not None:
                 await self._attempt(attempt, child)
-        except (OSError, TimeoutError, ChildDied) as error:  # before the job was sent: not its fault
+        except (OSError, TimeoutError, ChildDied) as error:  # before the job was sent
             log.error("no process for a cpu job", extra={"job": attempt.id, "error": str(error)})
-            self._sink.ended(
-                attempt,
-                "failed",
-                delay=attempt.task.backoff.delay(1),
-                error={"type": "ChildDied", "message": storable(str(error), 4000)},
-            )
+            described = {"type": "ChildDied", "message": storable(str(error), 4000)}
+            failed_remotely(self._sink, attempt, error, described)
             await child.close()
         finally:
             self._idle.append(child)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -78,6 +79,7 @@ class Session:
         self._conn: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._prepare = False
         self.pooled = False
+        self.busy_since: float | None = None
 
     async def connect(self) -> None:
         """Open the connection. Raises psycopg.Error."""
@@ -102,8 +104,11 @@ class Session:
         if self._conn is None:
             raise psycopg.OperationalError("not connected")
         cursor = self._conn.cursor()
+        self.busy_since = time.monotonic()
         await cursor.execute(statement(name, self._schema), params, prepare=self._prepare or None)
-        return await cursor.fetchall()
+        rows = await cursor.fetchall()
+        self.busy_since = None
+        return rows
 
     @property
     def broken(self) -> bool:
@@ -112,6 +117,7 @@ class Session:
 
     def abort(self) -> None:
         """Break the connection at once, under whoever waits on it."""
+        self.busy_since = None
         shut_down_socket(self._conn)
 
     async def close(self) -> None:

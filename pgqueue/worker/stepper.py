@@ -69,11 +69,13 @@ class Stepper:
         self._draining = False  # for whatever reason
         self._stopping = False  # draining because somebody said so
         self._deadline = float("inf")
+        self._began_at = 0.0
         self.overran = False
         self.recycled = False
 
     async def run(self) -> None:
         """Send steps until told to stop, or until a burst is over."""
+        self._began_at = time.monotonic()
         while not self._over():
             if not self._link.ready and not await self._restored():
                 continue
@@ -217,6 +219,8 @@ class Stepper:
         if self._options.only_suspects:
             return self._quarantine.idle(now)
         if not self._options.burst or self._woken or self._slept or not self._may_claim(now):
+            return False
+        if now - max(self._intake.found_at, self._began_at) < self._options.linger_seconds:
             return False
         if self._planner.looked_at <= self._intake.found_at:
             self._woken = True

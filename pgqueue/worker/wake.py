@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 POLL_SHARE = 0.05
 POLL_LEAST_SECONDS = 0.001
+ANSWER_SECONDS = 1.0  # a listening connection that answers later than this is as good as dead
 
 
 def poll_gap(idle_seconds: float, poll_interval_seconds: float) -> float:
@@ -103,12 +104,20 @@ class Listener:
             return False
         try:
             self._unwatch()
-            rows = await (await conn.execute(statement(name, self._schema), {"keys": self._keys})).fetchall()
+            rows = await self._ask(conn, name)
             self._watch()
         except (psycopg.Error, OSError):
             self._broken.set()
             return False
         return all(row[0] for row in rows)
+
+    async def _ask(self, conn: psycopg.AsyncConnection[tuple[Any, ...]], name: str) -> list[tuple[Any, ...]]:
+        """Run a statement that takes no time; a connection on which it does is cut off."""
+        asking = asyncio.ensure_future(conn.execute(statement(name, self._schema), {"keys": self._keys}))
+        done, _ = await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
+        if not done:
+            shut_down_socket(conn)
+        return await (await asking).fetchall()
 
     async def _connect(self) -> None:
         self._broken.clear()

@@ -81,7 +81,7 @@ class Worker:
             if listener is not None:
                 await listener.close()
             await crew.close()
-            await link.close(outbox.take(10_000))
+            await link.close(outbox)
         return int(stepper.overran)
 
     def stop(self) -> None:

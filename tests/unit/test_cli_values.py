@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pgqueue.cli import failure, output, values
-from pgqueue.worker import logs
 from pgqueue.errors import (
     AppImportError,
     ConfigError,
@@ -16,6 +15,7 @@ from pgqueue.errors import (
     JobNotFound,
     MigrationsPending,
 )
+from pgqueue.worker import logs
 
 
 @pytest.mark.parametrize(

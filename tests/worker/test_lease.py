@@ -40,9 +40,12 @@ def put(the: Jobs, task: str, arguments: str = "{}") -> int:
 
 
 def declare_lost(the: Jobs) -> None:
-    with the.conn.transaction():  # one, so that no heartbeat comes in between
-        the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
-        the.conn.execute("select pgqueue.rescue()")
+    def declared() -> bool:
+        with the.conn.transaction():  # one, so that no heartbeat comes in between
+            the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
+            return bool(the.conn.execute("select worker_id from pgqueue.rescue()").fetchall())
+
+    wait_until(declared)  # a worker that is claiming at this very moment is passed by
 
 
 def test_a_worker_declared_lost_stops_its_handlers_and_begins_again(
