@@ -15,12 +15,16 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   _now constant timestamptz := clock_timestamp();
   _queue constant text := coalesce(queue, 'default');
-  _day constant date := pgqueue.ensure_day(_now);
+  _day constant date := (_now at time zone 'UTC')::date;
   _due timestamptz;
   _id bigint;
   _holder bigint;
   _error text;
 begin
+  if current_setting('pgq.day_seen', true) is distinct from 'pgqueue' || _day then  -- a session looks once a day: 4 of 30 us
+    perform pgqueue.ensure_day(_now);
+    perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
+  end if;
   if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
      or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
      or run_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
@@ -45,7 +49,9 @@ begin
       return pgqueue.meet_holder(_holder, task, coalesce(args, '{}'), _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
     end if;
   end if;
-  insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta);
+  with argument as (
+    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta)
+  )
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
   values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
   if _due < _now + interval '10 s' then

@@ -2,7 +2,7 @@
 
 A sleeping worker holds a shared advisory lock for each of its queues on its listening connection: enqueueing notifies
 only while somebody does. The lock is a hint, as the notification is: what both miss is found by polling, after a
-twentieth of the time since the last job, from a millisecond up to the poll interval. So a job whose transaction
+twenty-fifth of the time since the last job, from a millisecond up to the poll interval. So a job whose transaction
 stayed open for 2 s after its enqueue is seen within 0.1 s of its commit, even if nobody slept when it was enqueued.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_SHARE = 0.05
+POLL_SHARE = 0.04
 POLL_LEAST_SECONDS = 0.001
 ANSWER_SECONDS = 1.0  # a listening connection that answers later than this is as good as dead
 
