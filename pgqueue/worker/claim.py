@@ -4,7 +4,7 @@ A lane is one queue seen by one kind of handler (loop, threads, processes), beca
 Claims start at the lane's marks, the (run_at, id) claimed last for each priority: so they do not walk over the dead
 index entries of finished jobs, which matters once an old snapshot keeps these from being cleaned up. What becomes
 visible behind a mark (a long transaction's jobs, hand-backs, rescues, a priority never seen) is found by a full pass
-from the beginning: after every empty claim while passes are cheap, and every max(0.5 s, 20 x its cost) otherwise.
+from the beginning, paced by what it costs: see the constants below.
 """
 
 from __future__ import annotations
