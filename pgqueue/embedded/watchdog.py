@@ -102,10 +102,13 @@ def _ended(pid: int, data: Path, *, order: signal.Signals, seconds: float) -> bo
 
 
 def _detach() -> None:
-    """Leave the starter's session, and do not be its child: nobody has to wait for us."""
+    """Leave the starter's session, its output and its care: neither it nor who reads its pipes has to wait for us."""
     if os.fork():
         os._exit(0)
     os.setsid()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
 

@@ -141,6 +141,28 @@ def test_the_starter_may_leave_before_the_others(home: Path, use: Callable[[], U
     wait_until(lambda: not Path(dsn.split()[0].removeprefix("host=")).exists())
 
 
+def test_who_reads_the_output_of_the_starter_does_not_wait_for_the_server(home: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from pgqueue.embedded import shared\n"
+        "with shared(Path(sys.argv[1])) as dsn: print('ready', flush=True); sys.stdin.readline()"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", program, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == "ready\n"
+
+    with shared(home):  # so that the server stays
+        said, complained = starter.communicate("leave\n", timeout=20)
+
+        assert (said, complained) == ("", "")
+        assert is_running(home)
+
+
 def test_a_killed_user_counts_as_gone(home: Path, use: Callable[[], User]) -> None:
     first, second = use(), use()
     dsn = first.dsn
