@@ -30,7 +30,6 @@ PASS_INTERVAL_SECONDS = 0.5
 IDLE_PASS_SECONDS = 0.002
 PASS_SAMPLES = 5
 FIRST_PASSES = 3
-FIRST_PASS_SECONDS = 0.25
 
 
 class Room(Protocol):
@@ -92,24 +91,20 @@ class Lane:
         self._passed_at = now
 
     @property
-    def pass_seconds(self) -> float:
-        """What a full pass costs: the least of the last few, as a busy machine makes any one of them look costly."""
-        return min(self._passes, default=0.0)
-
-    @property
     def cheap(self) -> bool:
-        """Whether full passes may be made on the path of the jobs. The first ones carry the planning of statements."""
-        if len(self._passes) < FIRST_PASSES:
-            return max(self._passes, default=0.0) < FIRST_PASS_SECONDS
-        return self.pass_seconds < CHEAP_PASS_SECONDS
+        """Whether full passes may be made on the path of the jobs. The least of the last few decides, as a busy machine
+        makes any one of them look costly, and the first ones carry the planning of statements.
+        """
+        return min(self._passes, default=0.0) < CHEAP_PASS_SECONDS
 
     def wants_pass(self, now: float, *, idle: bool = False) -> bool:
         """Whether enough time has gone by for the next full pass: when idle they may come as often as they can pay."""
         if self.passing:
             return False
-        share = CHEAP_SHARE if self.cheap else PASS_SHARE
+        share = CHEAP_SHARE if self.cheap or len(self._passes) < FIRST_PASSES else PASS_SHARE
+        last = self._passes[-1] if self._passes else 0.0
         least = IDLE_PASS_SECONDS if idle else PASS_INTERVAL_SECONDS
-        return now - self._passed_at >= max(least, share * self.pass_seconds)
+        return now - self._passed_at >= max(least, share * last)
 
     def params(self, *, full: bool, limit: int) -> dict[str, Any]:
         """The claim's part of the parameters of a step."""
