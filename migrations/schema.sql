@@ -316,49 +316,22 @@ CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue
 #variable_conflict use_variable
 declare
   _now constant timestamptz := clock_timestamp();
-  _queue constant text := coalesce(queue, 'default');
   _day constant date := (_now at time zone 'UTC')::date;
-  _due timestamptz;
+  _queue constant text := coalesce(queue, 'default');
   _id bigint;
-  _holder bigint;
-  _error text;
 begin
-  if current_setting('pgq.day_seen', true) is distinct from 'pgqueue' || _day then  -- a session looks once a day: 4 of 30 us
-    perform pgqueue.ensure_day(_now);
-    perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay) = 10 and key_policy = 'skip'
+      and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
+      and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
+    return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
+                                   meta, key_policy, key_period, delay);
   end if;
-  if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
-     or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
-     or run_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
-     or expires_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
-     or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
-     or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
-    _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
-      'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
-      'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
-      'key_period', key_period, 'delay', delay)));
-    if _error is not null then
-      raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
-    end if;
-    args := nullif(args, 'null');
-    meta := nullif(meta, 'null');
-  end if;
-  _due := coalesce(run_at, _now + delay, _now);
   _id := nextval('pgqueue.job_ids');
-  if key is not null then
-    _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
-    if _holder is not null then
-      return pgqueue.meet_holder(_holder, task, coalesce(args, '{}'), _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
-    end if;
-  end if;
   with argument as (
-    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta)
+    insert into pgqueue.job_args (id, day, args) values (_id, _day, args)
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
-  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
-  if _due < _now + interval '10 s' then
-    perform pgqueue.wake(_queue);
-  end if;
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, queue, task) values (_id, _now, _now, _day, _queue, task);
+  perform pgqueue.wake(_queue);
   return _id;
 end $$;
 CREATE FUNCTION pgqueue.enqueue_many(jobs jsonb) RETURNS SETOF bigint
@@ -409,6 +382,48 @@ begin
   foreach _queue in array coalesce(_queues, '{}') loop
     perform pgqueue.wake(_queue);
   end loop;
+end $$;
+CREATE FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _queue constant text := coalesce(queue, 'default');
+  _day constant date := pgqueue.ensure_day(_now);
+  _due timestamptz;
+  _id bigint;
+  _holder bigint;
+  _error text;
+begin
+  _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
+    'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
+    'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
+    'key_period', key_period, 'delay', delay)));
+  if _error is not null then
+    raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
+  end if;
+  args := coalesce(nullif(args, 'null'), '{}');
+  meta := nullif(meta, 'null');
+  perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
+  _due := coalesce(run_at, _now + delay, _now);
+  _id := nextval('pgqueue.job_ids');
+  if key is not null then
+    _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
+    if _holder is not null then
+      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+    end if;
+  end if;
+  with argument as (
+    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, args, meta)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
+  if _due < _now + interval '10 s' then
+    perform pgqueue.wake(_queue);
+  end if;
+  return _id;
 end $$;
 CREATE FUNCTION pgqueue.ensure_day(at timestamp with time zone) RETURNS date
     LANGUAGE plpgsql
@@ -1280,24 +1295,15 @@ begin
   raise exception using errcode = 'PQ004', message = format('settle: unknown outcome %L', left(outcome, 100)),
     hint = 'The outcomes are succeeded, failed, dead, cancelled, expired, snoozed, released and lost.';
 end $$;
-CREATE FUNCTION pgqueue.wake(queue text) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-declare
-  _key constant bigint := pgqueue.wake_key(queue);
-begin
-  if pg_try_advisory_lock(_key) then
-    perform pg_advisory_unlock(_key);
-  else
-    perform pg_notify(pgqueue.wake_channel(queue), '');
-  end if;
-end $$;
 CREATE FUNCTION pgqueue.wake_key(queue text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN hashtextextended((('pgqueue'::text || chr(31)) || COALESCE(('q'::text || queue), 'control'::text)), (20261122)::bigint);
 CREATE FUNCTION pgqueue.wake_channel(queue text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ('pgq_'::text || to_hex(pgqueue.wake_key(queue)));
+CREATE FUNCTION pgqueue.wake(queue text) RETURNS boolean
+    LANGUAGE sql
+    RETURN CASE WHEN pg_try_advisory_lock(pgqueue.wake_key(queue)) THEN (NOT pg_advisory_unlock(pgqueue.wake_key(queue))) ELSE (pg_notify(pgqueue.wake_channel(queue), ''::text) IS NOT NULL) END;
 CREATE TABLE pgqueue.alembic_version (
     version_num character varying(32) NOT NULL
 );
@@ -1689,6 +1695,7 @@ REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp wi
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
@@ -1724,6 +1731,6 @@ REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;

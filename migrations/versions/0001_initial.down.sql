@@ -42,6 +42,7 @@ drop function pgqueue.unknown_outcome;
 drop function pgqueue.enqueue_many;
 drop function pgqueue.meet_holders;
 drop function pgqueue.hold_keys;
+drop function pgqueue.enqueue_special;
 drop function pgqueue.enqueue;
 drop function pgqueue.meet_holder;
 drop function pgqueue.replace_job;

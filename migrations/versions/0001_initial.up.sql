@@ -188,21 +188,14 @@ create function pgqueue.wake_channel(queue text) returns text
 language sql immutable parallel safe
 return 'pgq_' || to_hex(pgqueue.wake_key(queue));
 -- functions/13_wake.sql
--- Wakes the workers that sleep on a queue, at this transaction's commit. A notification takes a lock that all committing
--- notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and taking the
--- exclusive one fails then. The lock is given back at once and decides nothing but the wake-up: a wake-up that is missed costs
--- at most the poll interval. Never waits.
-create function pgqueue.wake(queue text) returns void
-language plpgsql as $$
-declare
-  _key constant bigint := pgqueue.wake_key(queue);
-begin
-  if pg_try_advisory_lock(_key) then
-    perform pg_advisory_unlock(_key);
-  else
-    perform pg_notify(pgqueue.wake_channel(queue), '');
-  end if;
-end $$;
+-- Wakes the workers that sleep on a queue, at this transaction's commit, and returns whether any may sleep. A notification takes a
+-- lock that all committing notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and
+-- taking the exclusive one fails then. The lock is given back at once and decides nothing but the wake-up: a wake-up that is
+-- missed costs at most the poll interval. Never waits. In SQL, so that the planner makes it part of its caller.
+create function pgqueue.wake(queue text) returns boolean
+language sql volatile
+return case when pg_try_advisory_lock(pgqueue.wake_key(queue)) then not pg_advisory_unlock(pgqueue.wake_key(queue))
+            else pg_notify(pgqueue.wake_channel(queue), '') is not null end;
 -- functions/14_make_partitions.sql
 -- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
 -- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
@@ -445,6 +438,7 @@ end $$;
 --   key_period  how long the key holds at least, from now; without it the key holds until the job is finished
 --   max_attempts, timeout  null: the task's own policy, known to the worker
 --   expires_at  from then on it is cancelled instead of run    group_key  reserved for message groups
+-- The plain job takes a short way: with many producers each expression costs, their caches being cold (benchmarks/enqueue.py).
 -- Raises PQ002 key taken (policy raise), PQ004 invalid argument, PQ006 not in this version. Locks: the key's row.
 create function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
   run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
@@ -454,43 +448,61 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   _now constant timestamptz := clock_timestamp();
-  _queue constant text := coalesce(queue, 'default');
   _day constant date := (_now at time zone 'UTC')::date;
+  _queue constant text := coalesce(queue, 'default');
+  _id bigint;
+begin
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay) = 10 and key_policy = 'skip'
+      and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
+      and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
+    return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
+                                   meta, key_policy, key_period, delay);
+  end if;
+  _id := nextval('pgqueue.job_ids');
+  with argument as (
+    insert into pgqueue.job_args (id, day, args) values (_id, _day, args)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, queue, task) values (_id, _now, _now, _day, _queue, task);
+  perform pgqueue.wake(_queue);
+  return _id;
+end $$;
+-- functions/25_enqueue_special.sql
+-- Enqueues a job that is more than a task, arguments and a queue; see enqueue. Looks for errors only where there may be one.
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument, PQ006 not in this version. Locks: the key's row.
+create function pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+  group_key text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, key_policy text,
+  key_period interval, delay interval) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _queue constant text := coalesce(queue, 'default');
+  _day constant date := pgqueue.ensure_day(_now);
   _due timestamptz;
   _id bigint;
   _holder bigint;
   _error text;
 begin
-  if current_setting('pgq.day_seen', true) is distinct from 'pgqueue' || _day then  -- a session looks once a day: 4 of 30 us
-    perform pgqueue.ensure_day(_now);
-    perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
+  _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
+    'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
+    'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
+    'key_period', key_period, 'delay', delay)));
+  if _error is not null then
+    raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
   end if;
-  if priority is not null or key is not null or group_key is not null or max_attempts is not null or timeout is not null
-     or meta is not null or delay is not null or key_policy is distinct from 'skip' or key_period is not null
-     or run_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
-     or expires_at not between '0001-01-02 00:00:00+00' and '9999-12-30 00:00:00+00'
-     or jsonb_typeof(args) <> 'object' or pg_column_size(args) > 65536
-     or coalesce(octet_length(task), 0) not between 1 and 500 or octet_length(_queue) not between 1 and 200 then
-    _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
-      'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
-      'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
-      'key_period', key_period, 'delay', delay)));
-    if _error is not null then
-      raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
-    end if;
-    args := nullif(args, 'null');
-    meta := nullif(meta, 'null');
-  end if;
+  args := coalesce(nullif(args, 'null'), '{}');
+  meta := nullif(meta, 'null');
+  perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
   _due := coalesce(run_at, _now + delay, _now);
   _id := nextval('pgqueue.job_ids');
   if key is not null then
     _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
     if _holder is not null then
-      return pgqueue.meet_holder(_holder, task, coalesce(args, '{}'), _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
     end if;
   end if;
   with argument as (
-    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, coalesce(args, '{}'), meta)
+    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, args, meta)
   )
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
   values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
