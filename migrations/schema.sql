@@ -3,6 +3,14 @@ COMMENT ON SCHEMA pgqueue IS 'made by pgqueue';
 CREATE FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at, 'outcome', outcome, 'error', error);
+CREATE TABLE pgqueue.job_args (
+    id bigint NOT NULL,
+    day date NOT NULL,
+    args jsonb NOT NULL,
+    meta jsonb,
+    gates jsonb
+)
+PARTITION BY RANGE (day);
 CREATE TABLE pgqueue.queued_jobs (
     id bigint NOT NULL,
     run_at timestamp with time zone NOT NULL,
@@ -14,6 +22,8 @@ CREATE TABLE pgqueue.queued_jobs (
     losses smallint DEFAULT 0 NOT NULL,
     suspect boolean DEFAULT false NOT NULL,
     alone boolean DEFAULT false NOT NULL,
+    gated boolean DEFAULT false NOT NULL,
+    linked boolean DEFAULT false NOT NULL,
     worker_id bigint,
     token bigint,
     started_at timestamp with time zone,
@@ -31,7 +41,7 @@ CREATE TABLE pgqueue.queued_jobs (
 WITH (fillfactor='45', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE sql STABLE
-    RETURN (SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
+    RETURN (SELECT (count(*) FILTER (WHERE (NOT j.gated)) + count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (a.gates ->> 'group'::text)), (j.id)::text)) FILTER (WHERE j.gated)) FROM (pgqueue.queued_jobs j LEFT JOIN pgqueue.job_args a ON ((j.gated AND (a.id = j.id) AND (a.day = j.args_day)))) WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
 CREATE FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer DEFAULT NULL::integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -51,6 +61,28 @@ begin
   return coalesce((select array_agg(c.job_id) from pgqueue.cancel_requests c
                    join pgqueue.queued_jobs j on j.id = c.job_id where j.worker_id = beat.worker_id), '{}');
 end $$;
+CREATE FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _called bigint := 0;
+  _wait record;
+begin
+  for _wait in
+    select w.priority, w.job_id from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key
+    order by w.priority, w.job_id limit free
+  loop
+    delete from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
+    update pgqueue.queued_jobs j set run_at = least(j.run_at, at) where j.id = _wait.job_id and j.worker_id is null;
+    _called := _called + 1;
+    perform pgqueue.wake(q.queue) from pgqueue.queued_jobs q where q.id = _wait.job_id;
+  end loop;
+  return _called;
+end $$;
 CREATE FUNCTION pgqueue.cancel(id bigint) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -68,7 +100,7 @@ begin
   _state := pgqueue.stored_state(cancel.id);
   if _state is null then
     perform pgqueue.unknown_job(cancel.id);
-  elsif _state in ('scheduled', 'ready', 'running') then
+  elsif _state in ('scheduled', 'ready', 'blocked', 'running') then
     if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
       insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
     end if;
@@ -103,23 +135,25 @@ begin
          false, g.suspect, g.queue, g.task, g.key, g.timeout, g.error
   from gone g;
 end $$;
-CREATE FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone) RETURNS text
+CREATE FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text DEFAULT 'cancelled on request'::text) RETURNS text
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
 declare
   _state text;
+  _gated boolean;
+  _linked boolean;
 begin
   perform pgqueue.ensure_day(at);
   with gone as (
     delete from pgqueue.queued_jobs j where j.id = cancel_waiting.id and j.worker_id is null
     returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
-              j.key, j.timeout
+              j.key, j.timeout, j.gated, j.linked
   ), finished as (
     insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
                                        suspect, queue, task, key, timeout, error)
-    select g.id, at, g.run_at, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
-           g.task, g.key, g.timeout, '{"type": "Cancelled", "message": "cancelled on request"}'
+    select g.id, at, case when g.run_at = 'infinity' then at else g.run_at end, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
+           g.task, g.key, g.timeout, jsonb_build_object('type', 'Cancelled', 'message', reason)
     from gone g
   ), freed as (
     delete from pgqueue.job_keys k using gone g
@@ -127,7 +161,16 @@ begin
   ), reported as (
     delete from pgqueue.job_progress p using gone g where p.job_id = g.id
   )
-  select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  select case when g.run_at = 'infinity' then 'blocked' when g.run_at > at then 'scheduled' else 'ready' end, g.gated, g.linked
+  into _state, _gated, _linked from gone g;
+  if _linked then
+    perform pgqueue.settle_nodes(jsonb_build_array(jsonb_build_object('id', id, 'outcome', 'cancelled',
+      'error', jsonb_build_object('type', 'Cancelled', 'message', reason))), at);
+  end if;
+  if _gated then
+    delete from pgqueue.lane_waits w where w.job_id = cancel_waiting.id;
+    perform pgqueue.release(array[id], at);
+  end if;
   perform pgqueue.wake('');
   return _state;
 end $$;
@@ -145,8 +188,8 @@ begin
   from (select q.id from pgqueue.queued_jobs q where q.args_day = carry_args.day order by q.id for update skip locked) j;
   select array_agg(j.id) into _dead
   from (select d.id from pgqueue.dead_jobs d where d.args_day = carry_args.day order by d.id for update skip locked) j;
-  insert into pgqueue.job_args (id, day, args, meta)
-  select a.id, _today, a.args, a.meta from pgqueue.job_args a
+  insert into pgqueue.job_args (id, day, args, meta, gates)
+  select a.id, _today, a.args, a.meta, a.gates from pgqueue.job_args a
   where a.day = carry_args.day and a.id = any (_unfinished || _dead)
   on conflict do nothing;
   update pgqueue.queued_jobs q set args_day = _today where q.id = any (_unfinished);
@@ -175,7 +218,8 @@ begin
     and coalesce((g.job ->> 'run_at')::timestamptz between _first and _last, true)
     and coalesce((g.job ->> 'expires_at')::timestamptz between _first and _last, true)
     and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
-    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
+    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay',
+                          'limits', 'fair_key', 'group_retry']
     and pg_column_size(g.job -> 'args') <= 65536)
   and pgqueue.new_job_error(g.job) is not null
   limit 1;
@@ -197,7 +241,7 @@ exception when data_exception then
     end if;
   end loop;
 end $$;
-CREATE FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+CREATE FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone, aging interval DEFAULT NULL::interval, series integer DEFAULT 1) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -208,32 +252,75 @@ CREATE FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks 
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
+declare
+  _room integer := max_jobs;
+  _look integer := max_jobs;
+  _tids tid[];
+  _flags boolean[];
+  _gated bigint[];
+  _passed bigint[];
 begin
-  return query
-  with claimed as (
-    update pgqueue.queued_jobs j
-    set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
-    where j.ctid = any (array(
-      select k.tid
-      from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
-      lateral (
-        select q.ctid as tid
-        from pgqueue.queued_jobs q
-        where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
-          and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
-          and q.run_at <= at and q.task = any (tasks)
-        order by q.run_at, q.id
-        limit max_jobs
-        for update skip locked) k
-      limit max_jobs))
-    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
-  )
-  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
-         c.expires_at <= at, c.key
-  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
-  order by c.priority, c.run_at, c.id;
+  for _round in 1 .. 8 loop
+    if aging is null then
+      select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
+      from (select k.tid, k.id, k.gated
+            from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
+            lateral (
+              select q.ctid as tid, q.id, q.gated
+              from pgqueue.queued_jobs q
+              where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+                and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
+                and q.run_at <= at and q.task = any (tasks)
+              order by q.run_at, q.id
+              limit _look
+              for update skip locked) k
+            limit _look) c;
+    else
+      select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
+      from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
+    end if;
+    if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
+      _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
+      _room := _room - cardinality(_tids);
+      _passed := pgqueue.gate(_gated, queue, at, _room);
+      _room := _room - cardinality(_passed);
+      delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = any (_passed);
+      if series > 1 and _passed <> '{}' then
+        _passed := _passed || pgqueue.take_series(_passed, queue, tasks, series, at);
+      end if;
+    end if;
+    return query
+    with claimed as (
+      update pgqueue.queued_jobs j
+      set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
+      where j.ctid = any (_tids)
+      returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+    )
+    select 'job', c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+           c.expires_at <= at, c.key, null::text
+    from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+    order by c.priority, c.run_at, c.id;
+    exit when _gated is null;
+    return query
+    with claimed as (
+      update pgqueue.queued_jobs j
+      set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at, run_at = least(j.run_at, at)
+      where j.id = any (_passed) and j.worker_id is null and not j.suspect and j.task = any (tasks)
+      returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+    )
+    select 'gated', c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+           c.expires_at <= at, c.key, a.gates ->> 'group'
+    from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+    order by c.priority, c.id;
+    _look := greatest(_room, 200);
+    exit when _room <= 0;
+  end loop;
+  if _gated is not null and _room > 0 then
+    kind := 'more';
+    return next;
+  end if;
 end $$;
-CREATE FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+CREATE FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) RETURNS TABLE(id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -243,6 +330,8 @@ CREATE FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigin
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
+  _id bigint;
+  _gated boolean;
 begin
   perform from pgqueue.worker_processes w
   where w.id = claim_alone.worker_id and w.epoch = claim_alone.epoch and w.lost_at is null
@@ -250,20 +339,24 @@ begin
   if not found or exists (select from pgqueue.paused_queues p where p.queue = claim_alone.queue) then
     return;
   end if;
+  for _round in 1 .. 8 loop
+    select q.id, q.gated into _id, _gated from pgqueue.queued_jobs q
+    where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
+    order by q.priority, q.run_at, q.id
+    limit 1
+    for update skip locked;
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, _at, 1));
+    _id := null;
+  end loop;
   return query
   with claimed as (
     update pgqueue.queued_jobs j
     set worker_id = claim_alone.worker_id, token = claim_alone.token, attempt = j.attempt + 1, started_at = _at, alone = true
-    where j.ctid = any (array(
-      select q.ctid from pgqueue.queued_jobs q
-      where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
-      order by q.priority, q.run_at, q.id
-      limit 1
-      for update skip locked))
+    where j.id = _id and j.worker_id is null
     returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
   )
   select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
-         c.expires_at <= _at, c.key
+         c.expires_at <= _at, c.key, a.gates ->> 'group'
   from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
 end $$;
 CREATE FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb DEFAULT NULL::jsonb) RETURNS void
@@ -278,6 +371,49 @@ begin
   perform pgqueue.settle(jsonb_build_array(jsonb_build_object('id', id, 'token', token, 'outcome', 'succeeded', 'result', result)), _at);
   perform pgqueue.wake('');
 end $$;
+CREATE FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _key record;
+  _ids bigint[];
+begin
+  insert into pgqueue.lanes (kind, name, key) values ('fair', queue, '') on conflict do nothing;
+  perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
+  if not found then
+    return;
+  end if;
+  for _key in
+    with recursive keys as (
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue) as key
+      union all
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key > k.key) from keys k where k.key is not null
+    ), shares as (
+      select k.key, coalesce(f.weight, 1) as weight from keys k left join pgqueue.fair_weights f on f.queue = deal.queue and f.key = k.key
+      where k.key is not null
+    )
+    select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ()))
+                  - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = s.key) as room
+    from shares s
+  loop
+    continue when _key.room <= 0;
+    select array_agg(c.id) into _ids
+    from (select j.id from pgqueue.lane_waits w join pgqueue.queued_jobs j on j.id = w.job_id
+          where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and j.worker_id is null
+          order by w.priority, w.job_id limit _key.room for update of j skip locked) c;
+    continue when _ids is null;
+    delete from pgqueue.lane_waits w where w.kind = 'fair' and w.job_id = any (_ids);
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
+    update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.default_burst(rate double precision, per interval) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (GREATEST((1)::double precision, ceil(((rate / (EXTRACT(epoch FROM per))::double precision) / (10)::double precision))))::integer;
 CREATE FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -309,7 +445,7 @@ begin
   left join pgqueue.finished_jobs f on f.id = g.id
   left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
-CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval) RETURNS bigint
+CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval, limits jsonb DEFAULT NULL::jsonb, fair_key text DEFAULT NULL::text, group_retry text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -320,11 +456,12 @@ declare
   _queue constant text := coalesce(queue, 'default');
   _id bigint;
 begin
-  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay) = 10 and key_policy = 'skip'
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay, limits, fair_key,
+                group_retry) = 13 and key_policy = 'skip'
       and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
       and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
     return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
-                                   meta, key_policy, key_period, delay);
+                                   meta, key_policy, key_period, delay, limits, fair_key, group_retry);
   end if;
   _id := nextval('pgqueue.job_ids');
   with argument as (
@@ -348,6 +485,7 @@ declare
   _queues text[];
   _queue text;
   _keyed boolean;
+  _gated boolean;
   _bad record;
 begin
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
@@ -355,25 +493,29 @@ begin
       message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
   end if;
   perform pgqueue.check_new_jobs(jobs);
-  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false)
-  into _ids, _keyed from jsonb_array_elements(jobs) job;
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false), coalesce(bool_or(job ?| array['group_key', 'limits', 'fair_key']), false)
+  into _ids, _keyed, _gated from jsonb_array_elements(jobs) job;
   if _keyed then
     _ids := pgqueue.hold_keys(jobs, _ids, _now);
   end if;
   with given as materialized (
     select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
-           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           case when _gated then pgqueue.job_gates(g.group_key, g.group_retry, g.limits, g.fair_key) end as gates
     from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
-      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval)) with ordinality
-      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, place)
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb, fair_key text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key, place)
     where _ids[place] > 0
   ), arguments as (
-    insert into pgqueue.job_args (id, day, args, meta) select g.id, _day, g.args, g.meta from given g
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g
   ), queued as (
-    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
-    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key from given g
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key, g.gates is not null from given g
   )
   select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
+  if _gated then
+    perform pgqueue.line_up(_ids, _now);
+  end if;
   if _keyed then
     return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
   else
@@ -383,7 +525,7 @@ begin
     perform pgqueue.wake(_queue);
   end loop;
 end $$;
-CREATE FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) RETURNS bigint
+CREATE FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -396,11 +538,12 @@ declare
   _id bigint;
   _holder bigint;
   _error text;
+  _gates jsonb;
 begin
   _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
     'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
     'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
-    'key_period', key_period, 'delay', delay)));
+    'key_period', key_period, 'delay', delay, 'limits', limits, 'fair_key', fair_key, 'group_retry', group_retry)));
   if _error is not null then
     raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
   end if;
@@ -415,11 +558,15 @@ begin
       return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
     end if;
   end if;
+  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   with argument as (
-    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, args, meta)
+    insert into pgqueue.job_args (id, day, args, meta, gates) values (_id, _day, args, meta, _gates)
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
-  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key, _gates is not null);
+  if _gates ? 'fair' then
+    perform pgqueue.line_up(array[_id], _now);
+  end if;
   if _due < _now + interval '10 s' then
     perform pgqueue.wake(_queue);
   end if;
@@ -457,6 +604,168 @@ CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text
   where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
   order by d.day, d.partition
 $_$;
+CREATE FUNCTION pgqueue.gate(ids bigint[], queue text, at timestamp with time zone, room integer) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _ids bigint[] := ids;
+  _limited bigint[];
+begin
+  _ids := pgqueue.gate_shares(_ids, queue);
+  _ids := pgqueue.gate_groups(_ids, queue, at, room);
+  _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+                    where j.id = any (_ids) and a.gates ? 'limits');
+  if _limited <> '{}' then
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, at, room - cardinality(_ids) + cardinality(_limited));
+  end if;
+  return _ids[1 : room];
+end $$;
+CREATE FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _keys text[];
+  _locked text[] := '{}';
+  _ok bigint[];
+  _key text;
+  _free boolean;
+begin
+  select array_agg(j.id), array_agg(a.gates ->> 'group') into _ids, _keys
+  from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+  where j.id = any (ids) and a.gates ? 'group'
+    and not exists (select from pgqueue.permits p where p.job_id = j.id and p.kind = 'group');
+  if _ids is null then
+    return ids;
+  end if;
+  _ok := array(select i from unnest(ids) i where i <> all (_ids));
+  insert into pgqueue.lanes (kind, name, key)
+  select distinct 'group', queue, k from unnest(_keys) k
+  where not exists (select from pgqueue.lanes l where l.kind = 'group' and l.name = gate_groups.queue and l.key = k)
+  order by 3
+  on conflict do nothing;
+  for _key in
+    select l.key from pgqueue.lanes l
+    where l.kind = 'group' and l.name = gate_groups.queue and l.key = any (_keys)
+    order by l.key
+    for update skip locked
+  loop
+    _locked := _locked || _key;
+    _free := not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = gate_groups.queue and p.key = _key);
+    continue when _free and cardinality(_ok) >= room;  -- it could start and there is no room for it: it stays where it is
+    perform pgqueue.park(array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key = _key), 'group', queue, _key);
+    if _free then
+      _ok := _ok || pgqueue.hand_on(queue, _key, at);
+    end if;
+  end loop;
+  update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
+  where j.id = any (array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key <> all (_locked)));
+  return _ok;
+end $$;
+CREATE FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, room integer) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _ok bigint[] := '{}';
+  _full text[] := '{}';
+  _job record;
+  _need record;
+  _lane record;
+  _cell interval;
+  _tat timestamptz;
+  _free timestamptz;
+  _stop text;
+begin
+  for _job in
+    select j.id, j.priority, a.gates -> 'limits' as limits
+    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) order by j.priority, j.run_at, j.id
+  loop
+    exit when cardinality(_ok) >= room;
+    _stop := null;
+    for _need in
+      select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per, r.burst, r.concurrency
+      from jsonb_each(_job.limits) o left join pgqueue.limit_rules r on r.name = o.key order by o.key collate "C"
+    loop
+      if _need.name || chr(31) || _need.key = any (_full) then
+        _stop := 'line';
+      elsif _need.rate is null and _need.concurrency is null then
+        _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
+      else
+        insert into pgqueue.lanes (kind, name, key) values ('limit', _need.name, _need.key) on conflict do nothing;
+        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+        where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
+        if not found then
+          _stop := 'busy';
+        elsif _lane.held + least(_need.weight, _need.concurrency) > _need.concurrency then
+          _stop := 'line';
+          _full := _full || (_need.name || chr(31) || _need.key);
+        elsif _need.rate is not null then
+          _cell := _need.per / _need.rate;
+          _tat := greatest(_lane.tat, at) + _cell * least(_need.weight, coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per)));
+          _free := _tat - _cell * coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
+          if _free > at or _lane.slot > at and not exists (
+               select from pgqueue.lane_waits w where w.job_id = _job.id and w.kind = 'limit' and w.name = _need.name and w.key = _need.key) then
+            _stop := 'rate';
+          end if;
+        end if;
+      end if;
+      exit when _stop is not null;
+    end loop;
+    if _stop is null then
+      _ok := _ok || _job.id;
+      perform pgqueue.take_permits(_job.id, _job.limits, at);
+    elsif _stop = 'line' then
+      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
+    elsif _stop = 'rate' then
+      update pgqueue.lanes l set slot = greatest(l.slot + _cell * _need.weight, _free)
+      where l.kind = 'limit' and l.name = _need.name and l.key = _need.key returning l.slot into _free;
+      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
+      update pgqueue.queued_jobs j set run_at = _free where j.id = _job.id;
+    else
+      update pgqueue.queued_jobs j set run_at = at + make_interval(secs => case _stop when 'busy' then 0.005 + 0.01 * random() else 1 end)
+      where j.id = _job.id;
+    end if;
+  end loop;
+  return _ok;
+end $$;
+CREATE FUNCTION pgqueue.gate_shares(ids bigint[], queue text) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _dealt bigint[];
+  _late bigint[];
+begin
+  if not exists (select from pgqueue.queue_policies p where p.queue = gate_shares.queue and p.fair) then
+    return ids;
+  end if;
+  _dealt := array(select p.job_id from pgqueue.permits p where p.job_id = any (ids) and p.kind = 'fair');
+  with late as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.id <> all (_dealt) and a.gates ? 'fair'
+    on conflict do nothing
+    returning job_id
+  )
+  select array_agg(l.job_id) into _late from late l;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_late);
+  return array(select i from unnest(ids) i where i <> all (coalesce(_late, '{}')));
+end $$;
 CREATE FUNCTION pgqueue.guard(id bigint, token bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -468,6 +777,29 @@ begin
   if not found then
     raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: roll back', id);
   end if;
+end $$;
+CREATE FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _id bigint;
+begin
+  loop
+    select w.job_id into _id from pgqueue.lane_waits w
+    where w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key order by w.priority, w.job_id limit 1;
+    if not found then
+      return null;
+    end if;
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+    update pgqueue.queued_jobs j set run_at = at where j.id = _id and j.worker_id is null;
+    if found then
+      insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
+      perform pgqueue.wake(hand_on.queue);
+      return _id;
+    end if;
+  end loop;
 end $$;
 CREATE FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
@@ -517,6 +849,18 @@ begin
   end loop;
   return _ids;
 end $$;
+CREATE TABLE pgqueue.flow_nodes (
+    id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    outcome text,
+    result jsonb
+);
+CREATE FUNCTION pgqueue.is_node(id bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (EXISTS (SELECT FROM pgqueue.flow_nodes n WHERE (n.id = is_node.id)));
+CREATE FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN NULLIF(jsonb_strip_nulls(jsonb_build_object('group', group_key, 'pass', CASE WHEN (group_retry = 'pass'::text) THEN true ELSE NULL::boolean END, 'fair', fair_key, 'limits', (SELECT jsonb_object_agg(o.key, CASE jsonb_typeof(o.value) WHEN 'object'::text THEN ('{"key": "", "weight": 1}'::jsonb || jsonb_strip_nulls(o.value)) ELSE jsonb_build_object('key', COALESCE((o.value #>> '{}'::text[]), ''::text), 'weight', 1) END) AS jsonb_object_agg FROM jsonb_each(CASE jsonb_typeof(job_gates.limits) WHEN 'object'::text THEN job_gates.limits WHEN 'array'::text THEN (SELECT jsonb_object_agg(n.value, '') AS jsonb_object_agg FROM jsonb_array_elements_text(job_gates.limits) n(value)) WHEN 'string'::text THEN jsonb_build_object((job_gates.limits #>> '{}'::text[]), '') ELSE NULL::jsonb END) o(key, value)))), '{}'::jsonb);
 CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
@@ -565,6 +909,61 @@ begin
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
 end $$;
+CREATE FUNCTION pgqueue.limits_error(limits jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+declare
+  _name text;
+  _value jsonb;
+begin
+  if jsonb_typeof(limits) = 'string' then
+    limits := jsonb_build_array(limits);
+  end if;
+  if jsonb_typeof(limits) = 'array' then
+    if exists (select from jsonb_array_elements(limits) n where jsonb_typeof(n) <> 'string') then
+      return format('must be names, or an object {name: key}, got %s', left(limits::text, 200));
+    end if;
+    limits := (select coalesce(jsonb_object_agg(n, ''), '{}') from jsonb_array_elements_text(limits) n);
+  elsif jsonb_typeof(limits) <> 'object' then
+    return format('must be names, or an object {name: key}, got %s', left(limits::text, 200));
+  end if;
+  for _name, _value in select * from jsonb_each(limits) loop
+    if octet_length(_name) not between 1 and 200 then
+      return format('a name must have 1 to 200 bytes, got %s', octet_length(_name));
+    elsif jsonb_typeof(_value) = 'object' then
+      if _value - array['key', 'weight'] <> '{}' then
+        return format('%L: unknown name in %s; the names are key, weight', _name, left(_value::text, 200));
+      elsif jsonb_typeof(_value -> 'key') not in ('string', 'null') then
+        return format('%L: key must be a string, got %s', _name, left((_value -> 'key')::text, 200));
+      elsif _value ? 'weight' and (jsonb_typeof(_value -> 'weight') <> 'number' or (_value ->> 'weight')::numeric not between 1 and 1000000
+            or (_value ->> 'weight')::numeric % 1 <> 0) then
+        return format('%L: weight must be a whole number from 1 to 1000000, got %s', _name, left((_value -> 'weight')::text, 200));
+      end if;
+      _value := _value -> 'key';
+    elsif jsonb_typeof(_value) not in ('string', 'null') then
+      return format('%L: the key must be a string, got %s', _name, left(_value::text, 200));
+    end if;
+    if octet_length(_value #>> '{}') > 1000 then
+      return format('%L: a key may have 1000 bytes, got %s; use a hash of it', _name, octet_length(_value #>> '{}'));
+    end if;
+  end loop;
+  return null;
+end $$;
+CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET enable_seqscan TO 'off'
+    AS $$
+  with lined as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', j.queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j
+    join pgqueue.queue_policies p on p.queue = j.queue and p.fair
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.run_at <= at and a.gates ? 'fair'
+    returning job_id
+  )
+  update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
+$$;
 CREATE FUNCTION pgqueue.make_partitions(first_day date, days integer DEFAULT 14) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -646,8 +1045,6 @@ declare
 begin
   if jsonb_typeof(job) <> 'object' then
     return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
-  elsif job ->> 'group_key' is not null then
-    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', left(_task, 100));
   end if;
   _bad := case
     when job - pgqueue.new_job_names() <> '{}' then
@@ -660,6 +1057,13 @@ begin
       format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
     when _key = '' then 'key: must not be empty; leave it out for a job without a key'
     when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when octet_length(job ->> 'group_key') not between 1 and 1000 then
+      format('group_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'group_key'))
+    when coalesce(job ->> 'group_retry', 'hold') not in ('hold', 'pass') then
+      format('group_retry: must be hold (a retry keeps its group waiting) or pass, got %L', job ->> 'group_retry')
+    when job ->> 'group_retry' is not null and job ->> 'group_key' is null then 'group_retry: given without a group_key'
+    when octet_length(job ->> 'fair_key') not between 1 and 1000 then
+      format('fair_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'fair_key'))
     when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
       format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
     when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
@@ -678,6 +1082,7 @@ begin
       format('expires_at: must be in the years 1 to 9999, got %s; leave it out for a job that never expires', job ->> 'expires_at')
     when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
     when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    when nullif(job -> 'limits', 'null') is not null then 'limits: ' || pgqueue.limits_error(job -> 'limits')
     end;
   -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
   if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then
@@ -691,7 +1096,41 @@ begin
 end $$;
 CREATE FUNCTION pgqueue.new_job_names() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text];
+    RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text, 'limits'::text, 'fair_key'::text, 'group_retry'::text];
+CREATE FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) RETURNS TABLE(tid tid, id bigint, gated boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _tids tid[];
+begin
+  _tids := array(
+    select k.tid from unnest(priorities) as m (priority),
+    lateral (select q.ctid as tid, q.run_at, q.id from pgqueue.queued_jobs q
+             where q.queue = oldest_due.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+               and q.run_at <= at and q.task = any (tasks)
+             order by q.run_at, q.id limit 2 * max_jobs) k
+    order by m.priority - extract(epoch from at - k.run_at) / extract(epoch from aging), k.run_at, k.id limit 2 * max_jobs);
+  return query
+  select q.ctid, q.id, q.gated from unnest(_tids) with ordinality as t (tid, place) join pgqueue.queued_jobs q on q.ctid = t.tid
+  where q.worker_id is null order by t.place limit max_jobs for update of q skip locked;
+end $$;
+CREATE FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select park.kind, park.name, park.key, case when park.kind = 'group' then 0 else j.priority end, j.id
+  from pgqueue.queued_jobs j where j.id = any (ids)
+  on conflict do nothing;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (ids);
+end $$;
 CREATE FUNCTION pgqueue.pause(queue text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -718,7 +1157,7 @@ CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
   )
   select coalesce(array_agg(s.priority order by s.priority), '{}') from seen s where s.priority is not null
 $$;
-CREATE FUNCTION pgqueue.recover(worker_id bigint, token bigint) RETURNS TABLE(held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, queue text)
+CREATE FUNCTION pgqueue.recover(worker_id bigint, token bigint) RETURNS TABLE(held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text, queue text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -733,7 +1172,7 @@ begin
   if held and recover.token is not null then
     return query
     select true, recover.epoch, j.id, j.task, a.args::text, a.meta::text, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at,
-           j.created_at, j.expires_at <= clock_timestamp(), j.key, j.queue
+           j.created_at, j.expires_at <= clock_timestamp(), j.key, a.gates ->> 'group', j.queue
     from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     where j.worker_id = recover.worker_id and j.token = recover.token;
   end if;
@@ -797,6 +1236,53 @@ begin
   on conflict do nothing;
   return found;
 end $$;
+CREATE FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _lane record;
+  _back bigint;
+  _first bigint;
+  _again bigint[];
+begin
+  for _lane in
+    select l.kind, l.name, l.key, l.held from pgqueue.lanes l
+    join (select distinct p.kind, p.name, p.key from pgqueue.permits p where p.job_id = any (ids)) p on l.kind = p.kind and l.name = p.name and l.key = p.key
+    order by l.kind, l.name, l.key
+    for update of l
+  loop
+    if _lane.kind = 'limit' then
+      with gone as (
+        delete from pgqueue.permits p where p.kind = 'limit' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)
+        returning p.weight
+      )
+      select coalesce(sum(g.weight), 0) into _back from gone g;
+      update pgqueue.lanes l set held = greatest(l.held - _back, 0)
+      where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key returning l.held into _back;
+      perform pgqueue.call_waiting(_lane.name, _lane.key, r.concurrency - _back, at)
+      from pgqueue.limit_rules r where r.name = _lane.name and r.concurrency > _back;
+    elsif _lane.kind = 'group' then
+      delete from pgqueue.permits p
+      where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)
+        and not exists (select from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+                        where j.id = p.job_id and not coalesce((a.gates -> 'pass')::boolean, false));
+      select min(p.job_id) into _first from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key;
+      if _first is null then
+        perform pgqueue.hand_on(_lane.name, _lane.key, at);
+      else
+        with back as (
+          delete from pgqueue.permits p
+          where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids) and p.job_id > _first
+          returning p.job_id
+        )
+        select array_agg(b.job_id) into _again from back b;
+        perform pgqueue.park(_again, 'group', _lane.name, _lane.key) where _again is not null;
+      end if;
+    end if;
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.remove(id bigint) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -830,18 +1316,21 @@ CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority i
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
+declare
+  _day date;
 begin
-  perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  select j.args_day into _day from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
   if not found then
     return false;
   end if;
   update pgqueue.queued_jobs j
-  set task = replace_job.task, priority = replace_job.priority, run_at = replace_job.run_at,
+  set task = replace_job.task, priority = replace_job.priority, run_at = case when j.run_at = 'infinity' then j.run_at else replace_job.run_at end,
       max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
       args_day = replace_job.day
   where j.id = replace_job.id and j.worker_id is null;
-  insert into pgqueue.job_args as a (id, day, args, meta)
-  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta)
+  insert into pgqueue.job_args as a (id, day, args, meta, gates)
+  select replace_job.id, replace_job.day, replace_job.args, replace_job.meta, o.gates
+  from (select 1) one left join pgqueue.job_args o on o.id = replace_job.id and o.day = _day
   on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
   return true;
 end $$;
@@ -883,8 +1372,9 @@ begin
     insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
     select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
-  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g
   returning queue into _queue;
   if not found then
@@ -909,8 +1399,9 @@ begin
     from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
                                                       outcome text, error jsonb)
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
-  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
@@ -1003,8 +1494,11 @@ declare
   _holder bigint;
 begin
   loop
-    select j.queue into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+    select j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
     if found then
+      if _job.run_at = 'infinity' then
+        raise exception using errcode = 'PQ003', message = format('job %s is blocked: it waits for another job or for its turn; why(id) tells', id);
+      end if;
       update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
       delete from pgqueue.cancel_requests c where c.job_id = retry.id;
       perform pgqueue.wake(_job.queue);
@@ -1052,8 +1546,11 @@ CREATE FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) RETU
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
+declare
+  _stale bigint[];
+  _nodes jsonb;
+  _gated bigint[];
 begin
-  return query
   with given as materialized (
     select distinct on (g.id, g.token) g.id, g.token, g.outcome, g.result, g.error,
            case when g.delay is not null then least(greatest(g.delay, 0), 1e11) end as delay, coalesce(g.alone, false) as alone
@@ -1062,7 +1559,7 @@ begin
     order by g.id, g.token, g.place
   ), held as materialized (
     select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
-           j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
+           j.max_attempts, j.timeout, j.queue, j.task, j.key, j.gated, j.linked, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
            case
              when g.outcome in ('failed', 'dead', 'snoozed', 'released', 'lost')
                   and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
@@ -1129,8 +1626,26 @@ begin
   ), asked as (
     delete from pgqueue.cancel_requests c where c.job_id = any (array(select g.id from gone g order by g.id))
   )
-  select g.id from given g where not exists (select from held h where h.id = g.id);
+  select array(select g.id from given g where not exists (select from held h where h.id = g.id)),
+         (select jsonb_agg(jsonb_build_object('id', h.id, 'outcome', case h.outcome when 'expired' then 'cancelled' else h.outcome end,
+                                              'result', h.result, 'error', h.error) order by h.id)
+          from held h join gone g on g.id = h.id where h.linked),
+         (select array_agg(h.id order by h.id) from held h where h.gated)
+  into _stale, _nodes, _gated;
+  if _nodes is not null then
+    perform pgqueue.settle_nodes(_nodes, at);
+  end if;
+  if _gated is not null then
+    perform pgqueue.release(_gated, at);
+  end if;
+  return query select unnest(_stale);
 end $$;
+CREATE FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result
+  from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb) where n.id = e.id
+$$;
 CREATE FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) RETURNS SETOF bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1145,7 +1660,7 @@ declare
 begin
   with gone as (
     delete from pgqueue.queued_jobs j using unnest(ids, tokens) as g (id, token)
-    where j.id = g.id and j.token = g.token
+    where j.id = g.id and j.token = g.token and not j.gated and not j.linked
     returning j.id, j.run_at, j.created_at, j.started_at, j.worker_id, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts,
               j.suspect, j.queue, j.task, j.key, j.timeout
   ), finished as (
@@ -1160,10 +1675,12 @@ begin
   )
   select array_agg(g.id) into _gone from gone g;
   if cardinality(ids) is distinct from cardinality(_gone) then
-    return query select i from unnest(ids) i where i <> all (coalesce(_gone, '{}'));
+    return query select s from pgqueue.settle((
+      select jsonb_agg(jsonb_build_object('id', g.id, 'token', g.token, 'outcome', 'succeeded'))
+      from unnest(ids, tokens) as g (id, token) where g.id <> all (coalesce(_gone, '{}'))), at) s;
   end if;
 end $$;
-CREATE FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[] DEFAULT NULL::smallint[], marks_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], marks_id bigint[] DEFAULT NULL::bigint[], done_ids bigint[] DEFAULT '{}'::bigint[], done_tokens bigint[] DEFAULT '{}'::bigint[], outcomes jsonb DEFAULT NULL::jsonb) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text)
+CREATE FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[] DEFAULT NULL::smallint[], marks_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], marks_id bigint[] DEFAULT NULL::bigint[], done_ids bigint[] DEFAULT '{}'::bigint[], done_tokens bigint[] DEFAULT '{}'::bigint[], outcomes jsonb DEFAULT NULL::jsonb, series integer DEFAULT 1) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1178,18 +1695,20 @@ declare
   _marks_at timestamptz[] := marks_at;
   _marks_id bigint[] := marks_id;
   _found bigint;
+  _fair boolean;
+  _aging interval;
 begin
   if done_ids <> '{}' or outcomes is not null then
     perform pgqueue.ensure_day(_at);
   end if;
   if done_ids <> '{}' then
     return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
-                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text, null::text
                  from pgqueue.settle_succeeded(done_ids, done_tokens, _at) s (id);
   end if;
   if outcomes is not null then
     return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
-                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
   end if;
   if done_ids <> '{}' or outcomes is not null then
@@ -1220,7 +1739,11 @@ begin
   if exists (select from pgqueue.paused_queues p where p.queue = step.queue) then
     return;
   end if;
-  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at) c;
+  select p.fair, p.aging into _fair, _aging from pgqueue.queue_policies p where p.queue = step.queue;
+  if _fair then
+    perform pgqueue.deal(queue, max_jobs, _at);
+  end if;
+  return query select c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at, _aging, series) c;
   get diagnostics _found = row_count;
   if _found = 0 and done_ids = '{}' and outcomes is null then
     perform set_config('synchronous_commit', 'off', true);  -- only the worker's row was locked: nothing to wait for the disk for
@@ -1229,7 +1752,7 @@ begin
     select min(n.run_at) into run_at
     from unnest(_priorities) as m (priority),
     lateral (select q.run_at from pgqueue.queued_jobs q
-             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at
+             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at and q.run_at < 'infinity'
              order by q.run_at limit 1) n;
     if run_at is not null then
       kind := 'next'; id := null; args := null; created_at := null;
@@ -1241,7 +1764,7 @@ CREATE FUNCTION pgqueue.stored_state(id bigint) RETURNS text
     LANGUAGE sql STABLE
     SET enable_seqscan TO 'off'
     AS $$
-  select case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+  select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
   from pgqueue.queued_jobs j where j.id = stored_state.id
   union all
   select 'dead' from pgqueue.dead_jobs d where d.id = stored_state.id
@@ -1280,6 +1803,59 @@ begin
                               where not exists (select from pgqueue.queued_jobs j where j.id = o.job_id)
                               order by o.job_id for update skip locked));
   return _ended;
+end $$;
+CREATE FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    AS $$
+  with need as (
+    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per,
+           coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst, r.concurrency
+    from jsonb_each(limits) o join pgqueue.limit_rules r on r.name = o.key
+  ), taken as (
+    update pgqueue.lanes l
+    set held = l.held + coalesce(least(n.weight, n.concurrency), 0),
+        tat = case when n.rate is null then l.tat else greatest(l.tat, at) + n.per / n.rate * least(n.weight, n.burst) end
+    from need n where l.kind = 'limit' and l.name = n.name and l.key = n.key
+  ), held as (
+    insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
+    select take_permits.id, 'limit', n.name, n.key, least(n.weight, n.concurrency), at from need n where n.concurrency is not null
+  )
+  delete from pgqueue.lane_waits w where w.job_id = take_permits.id and w.kind = 'limit'
+$$;
+CREATE FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _key text;
+  _all bigint[] := '{}';
+  _next bigint[];
+begin
+  for _key in
+    select l.key from pgqueue.lanes l
+    where l.kind = 'group' and l.name = take_series.queue
+      and l.key = any (array(select p.key from pgqueue.permits p where p.kind = 'group' and p.job_id = any (heads)))
+    order by l.key
+    for update skip locked
+  loop
+    select array_agg(f.job_id) into _next
+    from (select w.job_id, bool_and(j.id is not null) over (order by w.job_id) as unbroken
+          from (select x.job_id from pgqueue.lane_waits x
+                where x.kind = 'group' and x.name = take_series.queue and x.key = _key order by x.job_id limit series - 1) w
+          left join lateral (
+            select q.id from pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+            where q.id = w.job_id and q.worker_id is null and not q.suspect and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+            for update of q skip locked) j on true) f
+    where f.unbroken;
+    continue when _next is null;
+    delete from pgqueue.lane_waits w where w.kind = 'group' and w.job_id = any (_next);
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'group', queue, _key, at from unnest(_next) i;
+    _all := _all || _next;
+  end loop;
+  return _all;
 end $$;
 CREATE FUNCTION pgqueue.unknown_job(id bigint) RETURNS void
     LANGUAGE plpgsql
@@ -1398,13 +1974,12 @@ CREATE TABLE pgqueue.cancel_requests (
     job_id bigint NOT NULL,
     requested_at timestamp with time zone NOT NULL
 );
-CREATE TABLE pgqueue.job_args (
-    id bigint NOT NULL,
-    day date NOT NULL,
-    args jsonb NOT NULL,
-    meta jsonb
-)
-PARTITION BY RANGE (day);
+CREATE TABLE pgqueue.fair_weights (
+    queue text NOT NULL,
+    key text NOT NULL,
+    weight integer DEFAULT 1 NOT NULL,
+    CONSTRAINT fair_weights_weight_check CHECK (((weight >= 1) AND (weight <= 1000)))
+);
 CREATE SEQUENCE pgqueue.job_ids
     START WITH 1
     INCREMENT BY 1
@@ -1433,6 +2008,7 @@ CREATE VIEW pgqueue.jobs AS
     j.queue,
         CASE
             WHEN (j.worker_id IS NOT NULL) THEN 'running'::text
+            WHEN (j.run_at = 'infinity'::timestamp with time zone) THEN 'blocked'::text
             WHEN (j.run_at > clock_timestamp()) THEN 'scheduled'::text
             ELSE 'ready'::text
         END AS state,
@@ -1440,10 +2016,10 @@ CREATE VIEW pgqueue.jobs AS
     a.args,
     a.meta,
     j.key,
-    NULL::text AS group_key,
+    (a.gates ->> 'group'::text) AS group_key,
     j.attempt,
     j.max_attempts,
-    j.run_at,
+    NULLIF(j.run_at, 'infinity'::timestamp with time zone) AS run_at,
     j.created_at,
     j.started_at,
     NULL::timestamp with time zone AS finished_at,
@@ -1479,7 +2055,7 @@ UNION ALL
     a.args,
     a.meta,
     f.key,
-    NULL::text AS group_key,
+    (a.gates ->> 'group'::text) AS group_key,
     f.attempt,
     f.max_attempts,
     f.run_at,
@@ -1510,7 +2086,7 @@ UNION ALL
     a.args,
     a.meta,
     d.key,
-    NULL::text AS group_key,
+    (a.gates ->> 'group'::text) AS group_key,
     d.attempt,
     d.max_attempts,
     d.run_at,
@@ -1529,9 +2105,57 @@ UNION ALL
     d.suspect
    FROM (pgqueue.dead_jobs d
      LEFT JOIN pgqueue.job_args a ON (((a.id = d.id) AND (a.day = d.args_day))));
+CREATE TABLE pgqueue.lane_waits (
+    kind text NOT NULL,
+    name text NOT NULL,
+    key text NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    job_id bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE pgqueue.lanes (
+    kind text NOT NULL,
+    name text NOT NULL,
+    key text NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
+    tat timestamp with time zone,
+    slot timestamp with time zone,
+    CONSTRAINT lanes_kind_check CHECK ((kind = ANY (ARRAY['fair'::text, 'group'::text, 'limit'::text])))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE pgqueue.limit_rules (
+    name text NOT NULL,
+    rate double precision,
+    per interval DEFAULT '00:00:01'::interval NOT NULL,
+    burst integer,
+    concurrency integer,
+    declared jsonb,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT limit_rules_burst_check CHECK ((burst > 0)),
+    CONSTRAINT limit_rules_check CHECK (((rate IS NOT NULL) OR (concurrency IS NOT NULL))),
+    CONSTRAINT limit_rules_concurrency_check CHECK ((concurrency > 0)),
+    CONSTRAINT limit_rules_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200))),
+    CONSTRAINT limit_rules_per_check CHECK ((per > '00:00:00'::interval)),
+    CONSTRAINT limit_rules_rate_check CHECK (((rate > (0)::double precision) AND (rate < 'Infinity'::double precision)))
+);
 CREATE TABLE pgqueue.paused_queues (
     queue text NOT NULL,
     paused_at timestamp with time zone NOT NULL
+);
+CREATE TABLE pgqueue.permits (
+    job_id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    key text NOT NULL,
+    weight integer DEFAULT 1 NOT NULL,
+    granted_at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+CREATE TABLE pgqueue.queue_policies (
+    queue text NOT NULL,
+    fair boolean DEFAULT false NOT NULL,
+    aging interval,
+    CONSTRAINT queue_policies_aging_check CHECK ((aging > '00:00:00'::interval))
 );
 CREATE TABLE pgqueue.worker_processes (
     id bigint NOT NULL,
@@ -1557,7 +2181,8 @@ CREATE VIEW pgqueue.queues AS
          SELECT j.queue,
             count(*) FILTER (WHERE (j.worker_id IS NOT NULL)) AS running,
             count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS ready,
-            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at > now()))) AS scheduled,
+            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at > now()) AND (j.run_at < 'infinity'::timestamp with time zone))) AS scheduled,
+            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at = 'infinity'::timestamp with time zone))) AS blocked,
             min(j.run_at) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS oldest_due
            FROM pgqueue.queued_jobs j
           GROUP BY j.queue
@@ -1612,7 +2237,7 @@ CREATE VIEW pgqueue.queues AS
  SELECT n.queue,
     (p.queue IS NOT NULL) AS paused,
     COALESCE(u.scheduled, (0)::bigint) AS scheduled,
-    (0)::bigint AS blocked,
+    COALESCE(u.blocked, (0)::bigint) AS blocked,
     COALESCE(u.ready, (0)::bigint) AS ready,
     COALESCE(u.running, (0)::bigint) AS running,
     COALESCE(f.succeeded, (0)::bigint) AS succeeded,
@@ -1657,14 +2282,28 @@ ALTER TABLE ONLY pgqueue.cancel_requests
     ADD CONSTRAINT cancel_requests_pkey PRIMARY KEY (job_id);
 ALTER TABLE ONLY pgqueue.dead_jobs
     ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.fair_weights
+    ADD CONSTRAINT fair_weights_pkey PRIMARY KEY (queue, key);
+ALTER TABLE ONLY pgqueue.flow_nodes
+    ADD CONSTRAINT flow_nodes_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.job_args
     ADD CONSTRAINT job_args_pkey PRIMARY KEY (id, day);
 ALTER TABLE ONLY pgqueue.job_keys
     ADD CONSTRAINT job_keys_pkey PRIMARY KEY (queue, key);
 ALTER TABLE ONLY pgqueue.job_progress
     ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.lane_waits
+    ADD CONSTRAINT lane_waits_pkey PRIMARY KEY (kind, name, key, priority, job_id);
+ALTER TABLE ONLY pgqueue.lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (kind, name, key);
+ALTER TABLE ONLY pgqueue.limit_rules
+    ADD CONSTRAINT limit_rules_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY pgqueue.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
+ALTER TABLE ONLY pgqueue.permits
+    ADD CONSTRAINT permits_pkey PRIMARY KEY (job_id, kind, name, key);
+ALTER TABLE ONLY pgqueue.queue_policies
+    ADD CONSTRAINT queue_policies_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY pgqueue.queued_jobs
     ADD CONSTRAINT queued_jobs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.settings
@@ -1678,42 +2317,59 @@ CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finish
 CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
 CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX job_keys_until ON pgqueue.job_keys USING btree (until) WHERE (until IS NOT NULL);
+CREATE INDEX lane_waits_job ON pgqueue.lane_waits USING btree (job_id);
+CREATE INDEX permits_lane ON pgqueue.permits USING btree (kind, name, key, job_id);
 CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE (NOT suspect);
 CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.carry_args(day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone, aging interval, series integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, room integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
@@ -1725,10 +2381,13 @@ REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;

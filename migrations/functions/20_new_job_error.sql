@@ -3,7 +3,7 @@
 create function pgqueue.new_job_names() returns text[]
 language sql immutable parallel safe
 return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 'max_attempts', 'timeout', 'expires_at', 'meta',
-             'key_policy', 'key_period', 'delay'];
+             'key_policy', 'key_period', 'delay', 'limits', 'fair_key', 'group_retry'];
 
 create function pgqueue.new_job_error(job jsonb) returns text
 language plpgsql stable as $$
@@ -20,8 +20,6 @@ declare
 begin
   if jsonb_typeof(job) <> 'object' then
     return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
-  elsif job ->> 'group_key' is not null then
-    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', left(_task, 100));
   end if;
   _bad := case
     when job - pgqueue.new_job_names() <> '{}' then
@@ -34,6 +32,13 @@ begin
       format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
     when _key = '' then 'key: must not be empty; leave it out for a job without a key'
     when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when octet_length(job ->> 'group_key') not between 1 and 1000 then
+      format('group_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'group_key'))
+    when coalesce(job ->> 'group_retry', 'hold') not in ('hold', 'pass') then
+      format('group_retry: must be hold (a retry keeps its group waiting) or pass, got %L', job ->> 'group_retry')
+    when job ->> 'group_retry' is not null and job ->> 'group_key' is null then 'group_retry: given without a group_key'
+    when octet_length(job ->> 'fair_key') not between 1 and 1000 then
+      format('fair_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'fair_key'))
     when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
       format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
     when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
@@ -52,6 +57,7 @@ begin
       format('expires_at: must be in the years 1 to 9999, got %s; leave it out for a job that never expires', job ->> 'expires_at')
     when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
     when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    when nullif(job -> 'limits', 'null') is not null then 'limits: ' || pgqueue.limits_error(job -> 'limits')
     end;
   -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
   if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then

@@ -1,6 +1,6 @@
 -- Checks an array of new jobs, as enqueue_many takes it. Looks for the first bad one in one pass and lets new_job_error say what is
 -- wrong with it. A value that cannot be read as its type ends that pass: then each job is looked at by itself, to say which it is.
--- Raises PQ004 or PQ006, with the place in the array (from 0).
+-- Raises PQ004, with the place in the array (from 0).
 create function pgqueue.check_new_jobs(jobs jsonb) returns void
 language plpgsql stable as $$
 declare
@@ -19,7 +19,8 @@ begin
     and coalesce((g.job ->> 'run_at')::timestamptz between _first and _last, true)
     and coalesce((g.job ->> 'expires_at')::timestamptz between _first and _last, true)
     and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
-    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
+    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay',
+                          'limits', 'fair_key', 'group_retry']
     and pg_column_size(g.job -> 'args') <= 65536)
   and pgqueue.new_job_error(g.job) is not null
   limit 1;

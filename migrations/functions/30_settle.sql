@@ -12,12 +12,16 @@
 -- max_losses workers while it ran alone. Death right after this statement: it has committed, or the rescue finds the job still running.
 -- Raises PQ004 for an outcome that it does not know. Of two outcomes for one attempt the first counts. Delays are held between 0 and
 -- 3,000 years, counts at what their columns hold, so that one odd value cannot keep the whole batch from being recorded.
--- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests), by id too.
+-- Locks: the jobs in id order; then what belongs to them (keys, progress, cancel requests), by id too; then their dependants, by id
+-- (settle_nodes); then their lanes (release).
 create function pgqueue.settle(outcomes jsonb, at timestamptz) returns setof bigint
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+  _stale bigint[];
+  _nodes jsonb;
+  _gated bigint[];
 begin
-  return query
   with given as materialized (
     select distinct on (g.id, g.token) g.id, g.token, g.outcome, g.result, g.error,
            case when g.delay is not null then least(greatest(g.delay, 0), 1e11) end as delay, coalesce(g.alone, false) as alone
@@ -26,7 +30,7 @@ begin
     order by g.id, g.token, g.place
   ), held as materialized (
     select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
-           j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
+           j.max_attempts, j.timeout, j.queue, j.task, j.key, j.gated, j.linked, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
            case
              when g.outcome in ('failed', 'dead', 'snoozed', 'released', 'lost')
                   and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
@@ -93,5 +97,17 @@ begin
   ), asked as (
     delete from pgqueue.cancel_requests c where c.job_id = any (array(select g.id from gone g order by g.id))
   )
-  select g.id from given g where not exists (select from held h where h.id = g.id);
+  select array(select g.id from given g where not exists (select from held h where h.id = g.id)),
+         (select jsonb_agg(jsonb_build_object('id', h.id, 'outcome', case h.outcome when 'expired' then 'cancelled' else h.outcome end,
+                                              'result', h.result, 'error', h.error) order by h.id)
+          from held h join gone g on g.id = h.id where h.linked),
+         (select array_agg(h.id order by h.id) from held h where h.gated)
+  into _stale, _nodes, _gated;
+  if _nodes is not null then
+    perform pgqueue.settle_nodes(_nodes, at);
+  end if;
+  if _gated is not null then
+    perform pgqueue.release(_gated, at);
+  end if;
+  return query select unnest(_stale);
 end $$;

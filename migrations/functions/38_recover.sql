@@ -4,7 +4,7 @@
 -- Locks: the worker's row for update (waits for a claim under way), nothing else.
 create function pgqueue.recover(worker_id bigint, token bigint)
 returns table (held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint,
-               max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, queue text)
+               max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text, queue text)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -17,7 +17,7 @@ begin
   if held and recover.token is not null then
     return query
     select true, recover.epoch, j.id, j.task, a.args::text, a.meta::text, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at,
-           j.created_at, j.expires_at <= clock_timestamp(), j.key, j.queue
+           j.created_at, j.expires_at <= clock_timestamp(), j.key, a.gates ->> 'group', j.queue
     from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     where j.worker_id = recover.worker_id and j.token = recover.token;
   end if;

@@ -2,7 +2,7 @@
 -- looks (settled, retried) could be in neither.
 create function pgqueue.stored_state(id bigint) returns text
 language sql stable set enable_seqscan = off as $$
-  select case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+  select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
   from pgqueue.queued_jobs j where j.id = stored_state.id
   union all
   select 'dead' from pgqueue.dead_jobs d where d.id = stored_state.id

@@ -17,7 +17,7 @@ begin
   _state := pgqueue.stored_state(cancel.id);
   if _state is null then
     perform pgqueue.unknown_job(cancel.id);
-  elsif _state in ('scheduled', 'ready', 'running') then
+  elsif _state in ('scheduled', 'ready', 'blocked', 'running') then
     if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
       insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
     end if;

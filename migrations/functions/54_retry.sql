@@ -13,8 +13,11 @@ declare
   _holder bigint;
 begin
   loop
-    select j.queue into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+    select j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
     if found then
+      if _job.run_at = 'infinity' then
+        raise exception using errcode = 'PQ003', message = format('job %s is blocked: it waits for another job or for its turn; why(id) tells', id);
+      end if;
       update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
       delete from pgqueue.cancel_requests c where c.job_id = retry.id;
       perform pgqueue.wake(_job.queue);

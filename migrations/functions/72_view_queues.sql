@@ -5,7 +5,8 @@ with unfinished as (
   select j.queue,
          count(*) filter (where j.worker_id is not null) as running,
          count(*) filter (where j.worker_id is null and j.run_at <= now()) as ready,
-         count(*) filter (where j.worker_id is null and j.run_at > now()) as scheduled,
+         count(*) filter (where j.worker_id is null and j.run_at > now() and j.run_at < 'infinity') as scheduled,
+         count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
          min(j.run_at) filter (where j.worker_id is null and j.run_at <= now()) as oldest_due
   from pgqueue.queued_jobs j group by j.queue
 ), finished as (
@@ -25,7 +26,7 @@ with unfinished as (
   union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
 )
 select n.queue, p.queue is not null as paused,
-       coalesce(u.scheduled, 0) as scheduled, 0::bigint as blocked, coalesce(u.ready, 0) as ready, coalesce(u.running, 0) as running,
+       coalesce(u.scheduled, 0) as scheduled, coalesce(u.blocked, 0) as blocked, coalesce(u.ready, 0) as ready, coalesce(u.running, 0) as running,
        coalesce(f.succeeded, 0) as succeeded, coalesce(f.cancelled, 0) as cancelled, coalesce(d.dead, 0) as dead,
        now() - u.oldest_due as oldest_due_age,
        round(coalesce(r.done, 0) / 5.0, 1) as throughput, round((coalesce(b.failed, 0) + coalesce(d.died, 0)) / 5.0, 1) as failures

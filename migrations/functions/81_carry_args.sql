@@ -13,8 +13,8 @@ begin
   from (select q.id from pgqueue.queued_jobs q where q.args_day = carry_args.day order by q.id for update skip locked) j;
   select array_agg(j.id) into _dead
   from (select d.id from pgqueue.dead_jobs d where d.args_day = carry_args.day order by d.id for update skip locked) j;
-  insert into pgqueue.job_args (id, day, args, meta)
-  select a.id, _today, a.args, a.meta from pgqueue.job_args a
+  insert into pgqueue.job_args (id, day, args, meta, gates)
+  select a.id, _today, a.args, a.meta, a.gates from pgqueue.job_args a
   where a.day = carry_args.day and a.id = any (_unfinished || _dead)
   on conflict do nothing;
   update pgqueue.queued_jobs q set args_day = _today where q.id = any (_unfinished);

@@ -15,7 +15,8 @@ comment on column pgqueue.settings.max_losses is
 
 create sequence pgqueue.job_ids;
 
--- Unfinished jobs. A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
+-- Unfinished jobs. A parked job (blocked by its parents, or waiting for its turn) has run_at 'infinity': no claim walks over it.
+-- A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
 -- an index predicate, so that it is a HOT update; the fillfactor leaves room for it (held by a test).
 create table pgqueue.queued_jobs (
   id           bigint      not null,
@@ -28,6 +29,8 @@ create table pgqueue.queued_jobs (
   losses       smallint    not null default 0,
   suspect      boolean     not null default false,   -- was there when a worker died: runs alone from now on
   alone        boolean     not null default false,   -- runs alone at this moment
+  gated        boolean     not null default false,   -- has gates (group, limits, fair key): the claim asks `gate`
+  linked       boolean     not null default false,   -- is a node of a flow: the settle tells `settle_nodes`
   worker_id    bigint,                               -- null: nobody runs it
   token        bigint,                               -- the lease: stamped by each claim, checked by each later write
   started_at   timestamptz,
@@ -50,6 +53,7 @@ create table pgqueue.job_args (
   day  date   not null,
   args jsonb  not null,
   meta jsonb,
+  gates jsonb,          -- {"group": key, "pass": true, "limits": {name: {"key": key, "weight": n}}, "fair": key}, what there is of it
   primary key (id, day)
 ) partition by range (day);
 
@@ -167,4 +171,74 @@ create table pgqueue.job_progress (
 create table pgqueue.paused_queues (
   queue     text        primary key,
   paused_at timestamptz not null
+);
+
+-- What holds jobs back. A limit's rule: at most `concurrency` permits out at once, and `rate` grants per `per` with a bucket of
+-- `burst`, each for every key by itself. `declared` is what the code said last: code that changes wins over an operator's edit.
+create table pgqueue.limit_rules (
+  name        text primary key check (octet_length(name) between 1 and 200),
+  rate        double precision check (rate > 0 and rate < 'infinity'),
+  per         interval not null default '1 s' check (per > '0'),
+  burst       integer check (burst > 0),
+  concurrency integer check (concurrency > 0),
+  declared    jsonb,
+  changed_at  timestamptz not null default now(),
+  check (rate is not null or concurrency is not null)
+);
+
+-- A lane is what jobs take turns on: a message group (name is the queue), a key of a limit, or a queue that shares fairly. Its row is
+-- the lock under which permits are granted and returned: claims only try it, settles wait for it, in the order of the primary key.
+create table pgqueue.lanes (
+  kind text not null check (kind in ('fair', 'group', 'limit')),
+  name text not null,
+  key  text not null,
+  held bigint not null default 0,   -- weights of the permits that are out (limits)
+  tat  timestamptz,                 -- rate: when the bucket is full again if nothing is granted (GCRA's theoretical arrival time)
+  slot timestamptz,                 -- rate: the time given to the last job that was told to come back
+  primary key (kind, name, key)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+-- Permits belong to attempts: a job's turn in its group (kept over its retries unless it passes), its share of a limit while it runs.
+create table pgqueue.permits (
+  job_id     bigint not null,
+  kind       text not null,
+  name       text not null,
+  key        text not null,
+  weight     integer not null default 1,
+  granted_at timestamptz not null,
+  primary key (job_id, kind, name, key)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index permits_lane on pgqueue.permits (kind, name, key, job_id);
+
+-- Jobs that wait for their turn, in the order in which they get it.
+create table pgqueue.lane_waits (
+  kind     text not null,
+  name     text not null,
+  key      text not null,
+  priority smallint not null default 0,
+  job_id   bigint not null,
+  primary key (kind, name, key, priority, job_id)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index lane_waits_job on pgqueue.lane_waits (job_id);
+
+-- How a queue deals its jobs out, where it differs from strict priority: fair shares between the keys of its jobs, and aging.
+create table pgqueue.queue_policies (
+  queue text primary key,
+  fair  boolean not null default false,
+  aging interval check (aging > '0')   -- a job that has waited this long counts as one priority higher, and so on
+);
+create table pgqueue.fair_weights (
+  queue  text not null,
+  key    text not null,
+  weight integer not null default 1 check (weight between 1 and 1000),
+  primary key (queue, key)
+);
+
+-- Flows: jobs that wait for others. A node is a job or a barrier (which ends by itself when its parents have); ids of both are drawn
+-- from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
+create table pgqueue.flow_nodes (
+  id      bigint primary key,
+  flow_id bigint not null,
+  outcome text,
+  result  jsonb
 );

@@ -16,7 +16,8 @@ comment on column pgqueue.settings.max_losses is
 
 create sequence pgqueue.job_ids;
 
--- Unfinished jobs. A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
+-- Unfinished jobs. A parked job (blocked by its parents, or waiting for its turn) has run_at 'infinity': no claim walks over it.
+-- A claim changes attempt, worker_id, token, started_at and alone, and none of these is in an index or
 -- an index predicate, so that it is a HOT update; the fillfactor leaves room for it (held by a test).
 create table pgqueue.queued_jobs (
   id           bigint      not null,
@@ -29,6 +30,8 @@ create table pgqueue.queued_jobs (
   losses       smallint    not null default 0,
   suspect      boolean     not null default false,   -- was there when a worker died: runs alone from now on
   alone        boolean     not null default false,   -- runs alone at this moment
+  gated        boolean     not null default false,   -- has gates (group, limits, fair key): the claim asks `gate`
+  linked       boolean     not null default false,   -- is a node of a flow: the settle tells `settle_nodes`
   worker_id    bigint,                               -- null: nobody runs it
   token        bigint,                               -- the lease: stamped by each claim, checked by each later write
   started_at   timestamptz,
@@ -51,6 +54,7 @@ create table pgqueue.job_args (
   day  date   not null,
   args jsonb  not null,
   meta jsonb,
+  gates jsonb,          -- {"group": key, "pass": true, "limits": {name: {"key": key, "weight": n}}, "fair": key}, what there is of it
   primary key (id, day)
 ) partition by range (day);
 
@@ -170,6 +174,76 @@ create table pgqueue.paused_queues (
   paused_at timestamptz not null
 );
 
+-- What holds jobs back. A limit's rule: at most `concurrency` permits out at once, and `rate` grants per `per` with a bucket of
+-- `burst`, each for every key by itself. `declared` is what the code said last: code that changes wins over an operator's edit.
+create table pgqueue.limit_rules (
+  name        text primary key check (octet_length(name) between 1 and 200),
+  rate        double precision check (rate > 0 and rate < 'infinity'),
+  per         interval not null default '1 s' check (per > '0'),
+  burst       integer check (burst > 0),
+  concurrency integer check (concurrency > 0),
+  declared    jsonb,
+  changed_at  timestamptz not null default now(),
+  check (rate is not null or concurrency is not null)
+);
+
+-- A lane is what jobs take turns on: a message group (name is the queue), a key of a limit, or a queue that shares fairly. Its row is
+-- the lock under which permits are granted and returned: claims only try it, settles wait for it, in the order of the primary key.
+create table pgqueue.lanes (
+  kind text not null check (kind in ('fair', 'group', 'limit')),
+  name text not null,
+  key  text not null,
+  held bigint not null default 0,   -- weights of the permits that are out (limits)
+  tat  timestamptz,                 -- rate: when the bucket is full again if nothing is granted (GCRA's theoretical arrival time)
+  slot timestamptz,                 -- rate: the time given to the last job that was told to come back
+  primary key (kind, name, key)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+-- Permits belong to attempts: a job's turn in its group (kept over its retries unless it passes), its share of a limit while it runs.
+create table pgqueue.permits (
+  job_id     bigint not null,
+  kind       text not null,
+  name       text not null,
+  key        text not null,
+  weight     integer not null default 1,
+  granted_at timestamptz not null,
+  primary key (job_id, kind, name, key)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index permits_lane on pgqueue.permits (kind, name, key, job_id);
+
+-- Jobs that wait for their turn, in the order in which they get it.
+create table pgqueue.lane_waits (
+  kind     text not null,
+  name     text not null,
+  key      text not null,
+  priority smallint not null default 0,
+  job_id   bigint not null,
+  primary key (kind, name, key, priority, job_id)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index lane_waits_job on pgqueue.lane_waits (job_id);
+
+-- How a queue deals its jobs out, where it differs from strict priority: fair shares between the keys of its jobs, and aging.
+create table pgqueue.queue_policies (
+  queue text primary key,
+  fair  boolean not null default false,
+  aging interval check (aging > '0')   -- a job that has waited this long counts as one priority higher, and so on
+);
+create table pgqueue.fair_weights (
+  queue  text not null,
+  key    text not null,
+  weight integer not null default 1 check (weight between 1 and 1000),
+  primary key (queue, key)
+);
+
+-- Flows: jobs that wait for others. A node is a job or a barrier (which ends by itself when its parents have); ids of both are drawn
+-- from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
+create table pgqueue.flow_nodes (
+  id      bigint primary key,
+  flow_id bigint not null,
+  outcome text,
+  result  jsonb
+);
+
 -- functions/10_schema_name.sql
 -- The name of the schema that this installation lives in.
 create function pgqueue.schema_name() returns text
@@ -241,13 +315,71 @@ begin
   end if;
   return _day;
 end $$;
+-- functions/19_job_gates.sql
+-- The gates of a new job as job_args keeps them, null when it has none: the turn in its group, the limits with their keys and weights,
+-- the key that its queue's shares go by. `limits` is as enqueue takes it: a name, an array of names, or an object {name: key} or
+-- {name: {"key": key, "weight": n}}.
+create function pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) returns jsonb
+language sql immutable parallel safe
+return nullif(jsonb_strip_nulls(jsonb_build_object(
+  'group', group_key,
+  'pass', case when group_retry = 'pass' then true end,
+  'fair', fair_key,
+  'limits', (
+    select jsonb_object_agg(o.key, case jsonb_typeof(o.value) when 'object' then '{"key": "", "weight": 1}' || jsonb_strip_nulls(o.value)
+                                   else jsonb_build_object('key', coalesce(o.value #>> '{}', ''), 'weight', 1) end)
+    from jsonb_each(case jsonb_typeof(limits)
+                      when 'object' then limits
+                      when 'array' then (select jsonb_object_agg(n, '') from jsonb_array_elements_text(limits) n)
+                      when 'string' then jsonb_build_object(limits #>> '{}', '') end) o))), '{}');
+-- functions/19_limits_error.sql
+-- What is wrong with the limits of a new job, null when nothing is; see job_gates for the forms.
+create function pgqueue.limits_error(limits jsonb) returns text
+language plpgsql immutable as $$
+declare
+  _name text;
+  _value jsonb;
+begin
+  if jsonb_typeof(limits) = 'string' then
+    limits := jsonb_build_array(limits);
+  end if;
+  if jsonb_typeof(limits) = 'array' then
+    if exists (select from jsonb_array_elements(limits) n where jsonb_typeof(n) <> 'string') then
+      return format('must be names, or an object {name: key}, got %s', left(limits::text, 200));
+    end if;
+    limits := (select coalesce(jsonb_object_agg(n, ''), '{}') from jsonb_array_elements_text(limits) n);
+  elsif jsonb_typeof(limits) <> 'object' then
+    return format('must be names, or an object {name: key}, got %s', left(limits::text, 200));
+  end if;
+  for _name, _value in select * from jsonb_each(limits) loop
+    if octet_length(_name) not between 1 and 200 then
+      return format('a name must have 1 to 200 bytes, got %s', octet_length(_name));
+    elsif jsonb_typeof(_value) = 'object' then
+      if _value - array['key', 'weight'] <> '{}' then
+        return format('%L: unknown name in %s; the names are key, weight', _name, left(_value::text, 200));
+      elsif jsonb_typeof(_value -> 'key') not in ('string', 'null') then
+        return format('%L: key must be a string, got %s', _name, left((_value -> 'key')::text, 200));
+      elsif _value ? 'weight' and (jsonb_typeof(_value -> 'weight') <> 'number' or (_value ->> 'weight')::numeric not between 1 and 1000000
+            or (_value ->> 'weight')::numeric % 1 <> 0) then
+        return format('%L: weight must be a whole number from 1 to 1000000, got %s', _name, left((_value -> 'weight')::text, 200));
+      end if;
+      _value := _value -> 'key';
+    elsif jsonb_typeof(_value) not in ('string', 'null') then
+      return format('%L: the key must be a string, got %s', _name, left(_value::text, 200));
+    end if;
+    if octet_length(_value #>> '{}') > 1000 then
+      return format('%L: a key may have 1000 bytes, got %s; use a hash of it', _name, octet_length(_value #>> '{}'));
+    end if;
+  end loop;
+  return null;
+end $$;
 -- functions/20_new_job_error.sql
 -- The names that a new job may have, and what is wrong with a new job, given as an object with the names of enqueue's arguments: null when nothing is, else an SQLSTATE, a
 -- space, and a message that says what, which value and what to do.
 create function pgqueue.new_job_names() returns text[]
 language sql immutable parallel safe
 return array['task', 'args', 'queue', 'priority', 'run_at', 'key', 'group_key', 'max_attempts', 'timeout', 'expires_at', 'meta',
-             'key_policy', 'key_period', 'delay'];
+             'key_policy', 'key_period', 'delay', 'limits', 'fair_key', 'group_retry'];
 
 create function pgqueue.new_job_error(job jsonb) returns text
 language plpgsql stable as $$
@@ -264,8 +396,6 @@ declare
 begin
   if jsonb_typeof(job) <> 'object' then
     return format('PQ004 each job must be an object, got %s', jsonb_typeof(job));
-  elsif job ->> 'group_key' is not null then
-    return format('PQ006 cannot enqueue task %L: group_key: message groups are not in this version', left(_task, 100));
   end if;
   _bad := case
     when job - pgqueue.new_job_names() <> '{}' then
@@ -278,6 +408,13 @@ begin
       format('priority: must be from -100 to 100 (lower runs first), got %s', job ->> 'priority')
     when _key = '' then 'key: must not be empty; leave it out for a job without a key'
     when octet_length(_key) > 1000 then format('key: at most 1000 bytes, got %s; use a hash of it', octet_length(_key))
+    when octet_length(job ->> 'group_key') not between 1 and 1000 then
+      format('group_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'group_key'))
+    when coalesce(job ->> 'group_retry', 'hold') not in ('hold', 'pass') then
+      format('group_retry: must be hold (a retry keeps its group waiting) or pass, got %L', job ->> 'group_retry')
+    when job ->> 'group_retry' is not null and job ->> 'group_key' is null then 'group_retry: given without a group_key'
+    when octet_length(job ->> 'fair_key') not between 1 and 1000 then
+      format('fair_key: must have 1 to 1000 bytes, got %s', octet_length(job ->> 'fair_key'))
     when coalesce(job ->> 'key_policy', 'skip') not in ('skip', 'replace', 'raise') then
       format('key_policy: must be skip, replace or raise, got %L', job ->> 'key_policy')
     when _key is null and job ->> 'key_period' is not null then 'key_period: given without a key'
@@ -296,6 +433,7 @@ begin
       format('expires_at: must be in the years 1 to 9999, got %s; leave it out for a job that never expires', job ->> 'expires_at')
     when jsonb_typeof(_args) <> 'object' then format('args: must be a JSON object, got %s', jsonb_typeof(_args))
     when jsonb_typeof(_meta) <> 'object' then format('meta: must be a JSON object, got %s', jsonb_typeof(_meta))
+    when nullif(job -> 'limits', 'null') is not null then 'limits: ' || pgqueue.limits_error(job -> 'limits')
     end;
   -- The exact size costs a rendering, so it is only taken of what is large (jsonb is at most a little larger than its text).
   if _bad is null and (pg_column_size(_args) > 65536 or pg_column_size(_meta) > 65536) then
@@ -310,7 +448,7 @@ end $$;
 -- functions/21_check_new_jobs.sql
 -- Checks an array of new jobs, as enqueue_many takes it. Looks for the first bad one in one pass and lets new_job_error say what is
 -- wrong with it. A value that cannot be read as its type ends that pass: then each job is looked at by itself, to say which it is.
--- Raises PQ004 or PQ006, with the place in the array (from 0).
+-- Raises PQ004, with the place in the array (from 0).
 create function pgqueue.check_new_jobs(jobs jsonb) returns void
 language plpgsql stable as $$
 declare
@@ -329,7 +467,8 @@ begin
     and coalesce((g.job ->> 'run_at')::timestamptz between _first and _last, true)
     and coalesce((g.job ->> 'expires_at')::timestamptz between _first and _last, true)
     and coalesce(jsonb_typeof(g.job -> 'args'), 'object') = 'object'
-    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay']
+    and not g.job ?| array['group_key', 'key', 'key_policy', 'key_period', 'max_attempts', 'timeout', 'meta', 'delay',
+                          'limits', 'fair_key', 'group_retry']
     and pg_column_size(g.job -> 'args') <= 65536)
   and pgqueue.new_job_error(g.job) is not null
   limit 1;
@@ -389,28 +528,48 @@ language sql stable
 return until is null or until > clock_timestamp() or exists (select from pgqueue.queued_jobs j where j.id = job_id);
 -- functions/23_replace_job.sql
 -- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
--- started with. Its id, creation time and attempts stay. New arguments are a new row: job_args is append-only, but a job's row
+-- started with. Its id, creation time, attempts and gates stay, and
+-- a parked job stays parked. New arguments are a new row: job_args is append-only, but a job's row
 -- of today may be there already, so a change on the same day is an update.
 -- Locks: the job's row, for which it may wait while a claim or another replacement of it commits.
 create function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
   max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns boolean
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
+declare
+  _day date;
 begin
-  perform from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  select j.args_day into _day from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
   if not found then
     return false;
   end if;
   update pgqueue.queued_jobs j
-  set task = replace_job.task, priority = replace_job.priority, run_at = replace_job.run_at,
+  set task = replace_job.task, priority = replace_job.priority, run_at = case when j.run_at = 'infinity' then j.run_at else replace_job.run_at end,
       max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
       args_day = replace_job.day
   where j.id = replace_job.id and j.worker_id is null;
-  insert into pgqueue.job_args as a (id, day, args, meta)
-  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta)
+  insert into pgqueue.job_args as a (id, day, args, meta, gates)
+  select replace_job.id, replace_job.day, replace_job.args, replace_job.meta, o.gates
+  from (select 1) one left join pgqueue.job_args o on o.id = replace_job.id and o.day = _day
   on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
   return true;
 end $$;
+-- functions/24_line_up.sql
+-- Puts new jobs with a fair key into their keys' lines, if their queue shares fairly and they are due: the deal takes them from there.
+-- Locks: nothing; the rows are the caller's own.
+create function pgqueue.line_up(ids bigint[], at timestamptz) returns void
+language sql set enable_seqscan = off as $$
+  with lined as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', j.queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j
+    join pgqueue.queue_policies p on p.queue = j.queue and p.fair
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.run_at <= at and a.gates ? 'fair'
+    returning job_id
+  )
+  update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
+$$;
 -- functions/24_meet_holder.sql
 -- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
 -- policy and it has not started. Raises PQ002 under the policy `raise`; `place` begins its message. Locks: as replace_job.
@@ -437,13 +596,17 @@ end $$;
 --   priority    -100 to 100, lower runs first            run_at, delay  when it is due, by the database's clock (not both)
 --   key_period  how long the key holds at least, from now; without it the key holds until the job is finished
 --   max_attempts, timeout  null: the task's own policy, known to the worker
---   expires_at  from then on it is cancelled instead of run    group_key  reserved for message groups
+--   expires_at  from then on it is cancelled instead of run
+--   group_key   jobs of a queue with this key run one at a time, in the order of their ids; a retry keeps the turn unless group_retry is 'pass'
+--   limits      names of limits, or {name: key}, or {name: {"key": key, "weight": n}}: it runs when it gets a share of all of them
+--   fair_key    whose share of the queue it takes, if the queue shares fairly
 -- The plain job takes a short way: with many producers each expression costs, their caches being cold (benchmarks/enqueue.py).
--- Raises PQ002 key taken (policy raise), PQ004 invalid argument, PQ006 not in this version. Locks: the key's row.
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
 create function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
   run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
   timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
-  key_period interval default null, delay interval default null) returns bigint
+  key_period interval default null, delay interval default null, limits jsonb default null, fair_key text default null,
+  group_retry text default null) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
@@ -452,11 +615,12 @@ declare
   _queue constant text := coalesce(queue, 'default');
   _id bigint;
 begin
-  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay) = 10 and key_policy = 'skip'
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay, limits, fair_key,
+                group_retry) = 13 and key_policy = 'skip'
       and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
       and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
     return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
-                                   meta, key_policy, key_period, delay);
+                                   meta, key_policy, key_period, delay, limits, fair_key, group_retry);
   end if;
   _id := nextval('pgqueue.job_ids');
   with argument as (
@@ -468,10 +632,10 @@ begin
 end $$;
 -- functions/25_enqueue_special.sql
 -- Enqueues a job that is more than a task, arguments and a queue; see enqueue. Looks for errors only where there may be one.
--- Raises PQ002 key taken (policy raise), PQ004 invalid argument, PQ006 not in this version. Locks: the key's row.
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
 create function pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
   group_key text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, key_policy text,
-  key_period interval, delay interval) returns bigint
+  key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
@@ -482,11 +646,12 @@ declare
   _id bigint;
   _holder bigint;
   _error text;
+  _gates jsonb;
 begin
   _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
     'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
     'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
-    'key_period', key_period, 'delay', delay)));
+    'key_period', key_period, 'delay', delay, 'limits', limits, 'fair_key', fair_key, 'group_retry', group_retry)));
   if _error is not null then
     raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
   end if;
@@ -501,11 +666,15 @@ begin
       return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
     end if;
   end if;
+  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   with argument as (
-    insert into pgqueue.job_args (id, day, args, meta) values (_id, _day, args, meta)
+    insert into pgqueue.job_args (id, day, args, meta, gates) values (_id, _day, args, meta, _gates)
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
-  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key);
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key, _gates is not null);
+  if _gates ? 'fair' then
+    perform pgqueue.line_up(array[_id], _now);
+  end if;
   if _due < _now + interval '10 s' then
     perform pgqueue.wake(_queue);
   end if;
@@ -557,7 +726,7 @@ end $$;
 -- functions/27_enqueue_many.sql
 -- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
 -- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
--- Raises PQ002, PQ004, PQ006 as enqueue does, with the place in the array (from 0); then nothing of it is added.
+-- Raises PQ002, PQ004 as enqueue does, with the place in the array (from 0); then nothing of it is added.
 -- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
 create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -569,6 +738,7 @@ declare
   _queues text[];
   _queue text;
   _keyed boolean;
+  _gated boolean;
   _bad record;
 begin
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
@@ -576,27 +746,31 @@ begin
       message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
   end if;
   perform pgqueue.check_new_jobs(jobs);
-  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false)
-  into _ids, _keyed from jsonb_array_elements(jobs) job;
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false), coalesce(bool_or(job ?| array['group_key', 'limits', 'fair_key']), false)
+  into _ids, _keyed, _gated from jsonb_array_elements(jobs) job;
   if _keyed then
     _ids := pgqueue.hold_keys(jobs, _ids, _now);
   end if;
 
   with given as materialized (
     select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
-           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           case when _gated then pgqueue.job_gates(g.group_key, g.group_retry, g.limits, g.fair_key) end as gates
     from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
-      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval)) with ordinality
-      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, place)
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb, fair_key text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key, place)
     where _ids[place] > 0
   ), arguments as (
-    insert into pgqueue.job_args (id, day, args, meta) select g.id, _day, g.args, g.meta from given g
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g
   ), queued as (
-    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key)
-    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key from given g
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key, g.gates is not null from given g
   )
   select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
 
+  if _gated then
+    perform pgqueue.line_up(_ids, _now);
+  end if;
   if _keyed then
     return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
   else
@@ -621,6 +795,19 @@ create function pgqueue.attempt_evidence(attempt integer, worker_id bigint, star
 language sql stable
 return jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at,
                           'outcome', outcome, 'error', error);
+-- functions/29_nodes.sql
+-- Whether a job is a node of a flow.
+create function pgqueue.is_node(id bigint) returns boolean
+language sql stable
+return exists (select from pgqueue.flow_nodes n where n.id = is_node.id);
+
+-- What the end of these nodes means for others, in the transaction that settles them (I6): an array of {id, outcome, result, error},
+-- outcomes succeeded, cancelled and dead, ids ascending.
+create function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
+language sql as $$
+  update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result
+  from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb) where n.id = e.id
+$$;
 -- functions/30_settle.sql
 -- Records what attempts came to, each fenced by its lease token, and returns the ids of those whose token no longer held: nothing
 -- was changed for them (I4). Everything that an outcome changes, changes here and in this transaction (I6).
@@ -636,12 +823,16 @@ return jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_a
 -- max_losses workers while it ran alone. Death right after this statement: it has committed, or the rescue finds the job still running.
 -- Raises PQ004 for an outcome that it does not know. Of two outcomes for one attempt the first counts. Delays are held between 0 and
 -- 3,000 years, counts at what their columns hold, so that one odd value cannot keep the whole batch from being recorded.
--- Locks: the jobs in id order; then only what belongs to them (keys, progress, cancel requests), by id too.
+-- Locks: the jobs in id order; then what belongs to them (keys, progress, cancel requests), by id too; then their dependants, by id
+-- (settle_nodes); then their lanes (release).
 create function pgqueue.settle(outcomes jsonb, at timestamptz) returns setof bigint
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+  _stale bigint[];
+  _nodes jsonb;
+  _gated bigint[];
 begin
-  return query
   with given as materialized (
     select distinct on (g.id, g.token) g.id, g.token, g.outcome, g.result, g.error,
            case when g.delay is not null then least(greatest(g.delay, 0), 1e11) end as delay, coalesce(g.alone, false) as alone
@@ -650,7 +841,7 @@ begin
     order by g.id, g.token, g.place
   ), held as materialized (
     select j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.suspect, j.worker_id, j.started_at,
-           j.max_attempts, j.timeout, j.queue, j.task, j.key, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
+           j.max_attempts, j.timeout, j.queue, j.task, j.key, j.gated, j.linked, g.delay, g.result, g.error, g.outcome = 'lost' and (j.alone or g.alone) as lost_alone,
            case
              when g.outcome in ('failed', 'dead', 'snoozed', 'released', 'lost')
                   and exists (select from pgqueue.cancel_requests c where c.job_id = j.id) then 'cancelled'
@@ -717,10 +908,22 @@ begin
   ), asked as (
     delete from pgqueue.cancel_requests c where c.job_id = any (array(select g.id from gone g order by g.id))
   )
-  select g.id from given g where not exists (select from held h where h.id = g.id);
+  select array(select g.id from given g where not exists (select from held h where h.id = g.id)),
+         (select jsonb_agg(jsonb_build_object('id', h.id, 'outcome', case h.outcome when 'expired' then 'cancelled' else h.outcome end,
+                                              'result', h.result, 'error', h.error) order by h.id)
+          from held h join gone g on g.id = h.id where h.linked),
+         (select array_agg(h.id order by h.id) from held h where h.gated)
+  into _stale, _nodes, _gated;
+  if _nodes is not null then
+    perform pgqueue.settle_nodes(_nodes, at);
+  end if;
+  if _gated is not null then
+    perform pgqueue.release(_gated, at);
+  end if;
+  return query select unnest(_stale);
 end $$;
 -- functions/31_settle_succeeded.sql
--- The short way for the ordinary case, successes without a result: what settle does for them, at a fraction of the cost.
+-- The short way for the ordinary case, successes without a result of jobs without gates and flows (the others go to settle): what settle does for them, at a fraction of the cost.
 -- `ids` ascend, `tokens` go with them. Returns the ids whose token no longer held. Locks: the jobs in id order, their keys.
 create function pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamptz) returns setof bigint
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -731,7 +934,7 @@ declare
 begin
   with gone as (
     delete from pgqueue.queued_jobs j using unnest(ids, tokens) as g (id, token)
-    where j.id = g.id and j.token = g.token
+    where j.id = g.id and j.token = g.token and not j.gated and not j.linked
     returning j.id, j.run_at, j.created_at, j.started_at, j.worker_id, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts,
               j.suspect, j.queue, j.task, j.key, j.timeout
   ), finished as (
@@ -746,7 +949,9 @@ begin
   )
   select array_agg(g.id) into _gone from gone g;
   if cardinality(ids) is distinct from cardinality(_gone) then
-    return query select i from unnest(ids) i where i <> all (coalesce(_gone, '{}'));
+    return query select s from pgqueue.settle((
+      select jsonb_agg(jsonb_build_object('id', g.id, 'token', g.token, 'outcome', 'succeeded'))
+      from unnest(ids, tokens) as g (id, token) where g.id <> all (coalesce(_gone, '{}'))), at) s;
   end if;
 end $$;
 -- functions/32_claim.sql
@@ -755,39 +960,105 @@ end $$;
 -- Marks: for each priority (ascending) where to begin, the (run_at, id) claimed last, so that a claim does not walk over the dead
 -- index entries of finished jobs when an old snapshot pins them; a mark is never later than 250 ms ago, for commits that come out
 -- of order. What becomes visible behind a mark is found by a pass from '-infinity'.
--- The update is HOT; (run_at, id) of the jobs is returned exactly. Plans are pinned: `ctid = any(array(...))` kept one
+-- Rows are of kind job, or gated: those are in no order that marks could go by; or more: it has not seen everything that is due. Jobs with gates have to pass them (see gate); where some are held back it looks for others, a few times. Behind a job of a group come
+-- up to series - 1 of the jobs that follow it, beyond max_jobs: the worker runs them one after the other.
+-- The update of a plain job is HOT; (run_at, id) of the jobs is returned exactly. Plans are pinned: `ctid = any(array(...))` kept one
 -- plan on empty, stale and full tables. Args are read through the primary key of the day's partition.
 create function pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[],
-  marks_at timestamptz[], marks_id bigint[], at timestamptz)
-returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
-               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+  marks_at timestamptz[], marks_id bigint[], at timestamptz, aging interval default null, series integer default 1)
+returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
+               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_material = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
+declare
+  _room integer := max_jobs;
+  _look integer := max_jobs;
+  _tids tid[];
+  _flags boolean[];
+  _gated bigint[];
+  _passed bigint[];
 begin
+  for _round in 1 .. 8 loop
+    if aging is null then
+      select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
+      from (select k.tid, k.id, k.gated
+            from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
+            lateral (
+              select q.ctid as tid, q.id, q.gated
+              from pgqueue.queued_jobs q
+              where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+                and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
+                and q.run_at <= at and q.task = any (tasks)
+              order by q.run_at, q.id
+              limit _look
+              for update skip locked) k
+            limit _look) c;
+    else
+      select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
+      from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
+    end if;
+    if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
+      _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
+      _room := _room - cardinality(_tids);
+      _passed := pgqueue.gate(_gated, queue, at, _room);
+      _room := _room - cardinality(_passed);
+      delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = any (_passed);
+      if series > 1 and _passed <> '{}' then
+        _passed := _passed || pgqueue.take_series(_passed, queue, tasks, series, at);
+      end if;
+    end if;
+    return query
+    with claimed as (
+      update pgqueue.queued_jobs j
+      set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
+      where j.ctid = any (_tids)
+      returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+    )
+    select 'job', c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+           c.expires_at <= at, c.key, null::text
+    from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+    order by c.priority, c.run_at, c.id;
+    exit when _gated is null;
+    return query
+    with claimed as (
+      update pgqueue.queued_jobs j
+      set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at, run_at = least(j.run_at, at)
+      where j.id = any (_passed) and j.worker_id is null and not j.suspect and j.task = any (tasks)
+      returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+    )
+    select 'gated', c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+           c.expires_at <= at, c.key, a.gates ->> 'group'
+    from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
+    order by c.priority, c.id;
+    _look := greatest(_room, 200);
+    exit when _room <= 0;
+  end loop;
+  if _gated is not null and _room > 0 then
+    kind := 'more';
+    return next;
+  end if;
+end $$;
+-- functions/32_oldest_due.sql
+-- The due jobs of a queue with aging, best first: each `aging` of waiting counts as one priority higher, so that no priority starves.
+-- Takes the oldest of every priority, orders them, and locks as many as wanted, passing by locked ones.
+create function pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamptz, aging interval)
+returns table (tid tid, id bigint, gated boolean)
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _tids tid[];
+begin
+  _tids := array(
+    select k.tid from unnest(priorities) as m (priority),
+    lateral (select q.ctid as tid, q.run_at, q.id from pgqueue.queued_jobs q
+             where q.queue = oldest_due.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+               and q.run_at <= at and q.task = any (tasks)
+             order by q.run_at, q.id limit 2 * max_jobs) k
+    order by m.priority - extract(epoch from at - k.run_at) / extract(epoch from aging), k.run_at, k.id limit 2 * max_jobs);
   return query
-  with claimed as (
-    update pgqueue.queued_jobs j
-    set worker_id = claim.worker_id, token = claim.token, attempt = j.attempt + 1, started_at = at
-    where j.ctid = any (array(
-      select k.tid
-      from unnest(priorities, marks_at, marks_id) as m (priority, run_at, id),
-      lateral (
-        select q.ctid as tid
-        from pgqueue.queued_jobs q
-        where q.queue = claim.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
-          and (q.run_at, q.id) >= (least(m.run_at, at - interval '250 ms'), case when m.run_at <= at - interval '250 ms' then m.id else 0 end)
-          and q.run_at <= at and q.task = any (tasks)
-        order by q.run_at, q.id
-        limit max_jobs
-        for update skip locked) k
-      limit max_jobs))
-    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
-  )
-  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
-         c.expires_at <= at, c.key
-  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
-  order by c.priority, c.run_at, c.id;
+  select q.ctid, q.id, q.gated from unnest(_tids) with ordinality as t (tid, place) join pgqueue.queued_jobs q on q.ctid = t.tid
+  where q.worker_id is null order by t.place limit max_jobs for update of q skip locked;
 end $$;
 -- functions/33_step.sql
 -- What a busy worker sends: settle the last batch, then claim the next, in one round trip and one transaction, as separate
@@ -799,14 +1070,16 @@ end $$;
 --   stale   a settled job whose token no longer held
 --   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
 --   job     a claimed job
+--   more    there may be more due jobs behind those that gates held back: claim again
+--   gated   a claimed job that had gates to pass: marks do not go by it
 -- Without priorities it is a full pass: from the beginning, over all priorities that the queue's jobs have. That finds what became
 -- visible behind the marks, and costs a walk over the dead index entries that an old snapshot pins.
 -- The claim locks the worker's row for key share until it commits; the rescue, which locks it for update, cannot pass a claim by.
 -- Locks: jobs to settle in id order (waits only for a handler's own transaction), the worker's row, then jobs it can have at once.
 create function pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer,
-  priorities smallint[] default null, marks_at timestamptz[] default null, marks_id bigint[] default null, done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null)
+  priorities smallint[] default null, marks_at timestamptz[] default null, marks_id bigint[] default null, done_ids bigint[] default '{}', done_tokens bigint[] default '{}', outcomes jsonb default null, series integer default 1)
 returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
-               timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+               timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -815,18 +1088,20 @@ declare
   _marks_at timestamptz[] := marks_at;
   _marks_id bigint[] := marks_id;
   _found bigint;
+  _fair boolean;
+  _aging interval;
 begin
   if done_ids <> '{}' or outcomes is not null then
     perform pgqueue.ensure_day(_at);
   end if;
   if done_ids <> '{}' then
     return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
-                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text, null::text
                  from pgqueue.settle_succeeded(done_ids, done_tokens, _at) s (id);
   end if;
   if outcomes is not null then
     return query select 'stale', s.id, null::text, null::text, null::text, null::integer, null::smallint, null::smallint, null::smallint, null::interval,
-                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text
+                        null::smallint, null::timestamptz, null::timestamptz, null::boolean, null::text, null::text
                  from pgqueue.settle(outcomes, _at) s (id);
   end if;
   if done_ids <> '{}' or outcomes is not null then
@@ -857,7 +1132,11 @@ begin
   if exists (select from pgqueue.paused_queues p where p.queue = step.queue) then
     return;
   end if;
-  return query select 'job', c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at) c;
+  select p.fair, p.aging into _fair, _aging from pgqueue.queue_policies p where p.queue = step.queue;
+  if _fair then
+    perform pgqueue.deal(queue, max_jobs, _at);
+  end if;
+  return query select c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at, _aging, series) c;
   get diagnostics _found = row_count;
   if _found = 0 and done_ids = '{}' and outcomes is null then
     perform set_config('synchronous_commit', 'off', true);  -- only the worker's row was locked: nothing to wait for the disk for
@@ -866,7 +1145,7 @@ begin
     select min(n.run_at) into run_at
     from unnest(_priorities) as m (priority),
     lateral (select q.run_at from pgqueue.queued_jobs q
-             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at
+             where q.queue = step.queue and q.priority = m.priority and not q.suspect and q.run_at > _at and q.run_at < 'infinity'
              order by q.run_at limit 1) n;
     if run_at is not null then
       kind := 'next'; id := null; args := null; created_at := null;
@@ -880,11 +1159,13 @@ end $$;
 -- Locks: the worker's row for key share, then one job that it can have at once.
 create function pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[])
 returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
-               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text)
+               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   _at constant timestamptz := clock_timestamp();
+  _id bigint;
+  _gated boolean;
 begin
   perform from pgqueue.worker_processes w
   where w.id = claim_alone.worker_id and w.epoch = claim_alone.epoch and w.lost_at is null
@@ -892,20 +1173,24 @@ begin
   if not found or exists (select from pgqueue.paused_queues p where p.queue = claim_alone.queue) then
     return;
   end if;
+  for _round in 1 .. 8 loop
+    select q.id, q.gated into _id, _gated from pgqueue.queued_jobs q
+    where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
+    order by q.priority, q.run_at, q.id
+    limit 1
+    for update skip locked;
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, _at, 1));
+    _id := null;
+  end loop;
   return query
   with claimed as (
     update pgqueue.queued_jobs j
     set worker_id = claim_alone.worker_id, token = claim_alone.token, attempt = j.attempt + 1, started_at = _at, alone = true
-    where j.ctid = any (array(
-      select q.ctid from pgqueue.queued_jobs q
-      where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
-      order by q.priority, q.run_at, q.id
-      limit 1
-      for update skip locked))
+    where j.id = _id and j.worker_id is null
     returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
   )
   select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
-         c.expires_at <= _at, c.key
+         c.expires_at <= _at, c.key, a.gates ->> 'group'
   from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
 end $$;
 -- functions/35_priorities.sql
@@ -970,7 +1255,7 @@ end $$;
 -- Locks: the worker's row for update (waits for a claim under way), nothing else.
 create function pgqueue.recover(worker_id bigint, token bigint)
 returns table (held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint,
-               max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, queue text)
+               max_attempts smallint, timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text, queue text)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -983,7 +1268,7 @@ begin
   if held and recover.token is not null then
     return query
     select true, recover.epoch, j.id, j.task, a.args::text, a.meta::text, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at,
-           j.created_at, j.expires_at <= clock_timestamp(), j.key, j.queue
+           j.created_at, j.expires_at <= clock_timestamp(), j.key, a.gates ->> 'group', j.queue
     from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     where j.worker_id = recover.worker_id and j.token = recover.token;
   end if;
@@ -1065,6 +1350,389 @@ begin
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
 end $$;
+-- functions/41_park.sql
+-- Parks waiting jobs, whose rows the caller has locked, until their turn on a lane, in whose line they stand from now on.
+-- Invariant I14: the caller holds the lane's row, or the line is only read under it. Locks: nothing that is not locked.
+create function pgqueue.park(ids bigint[], kind text, name text, key text) returns void
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select park.kind, park.name, park.key, case when park.kind = 'group' then 0 else j.priority end, j.id
+  from pgqueue.queued_jobs j where j.id = any (ids)
+  on conflict do nothing;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (ids);
+end $$;
+-- functions/42_hand_on.sql
+-- Gives a free group's turn to the first job in its line, which is due from then on, and returns its id. The caller has locked the
+-- lane's row and seen that nobody holds the turn (I8). A job that is being cancelled right now leaves the line; the next one gets it.
+-- Locks: the job's row, waiting for its cancelling transaction only, which takes no lane while the job stands in line.
+create function pgqueue.hand_on(queue text, group_key text, at timestamptz) returns bigint
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _id bigint;
+begin
+  loop
+    select w.job_id into _id from pgqueue.lane_waits w
+    where w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key order by w.priority, w.job_id limit 1;
+    if not found then
+      return null;
+    end if;
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+    update pgqueue.queued_jobs j set run_at = at where j.id = _id and j.worker_id is null;
+    if found then
+      insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
+      perform pgqueue.wake(hand_on.queue);
+      return _id;
+    end if;
+  end loop;
+end $$;
+
+-- Calls as many of those who wait for a limit's key as there are permits free: they are due now, and take the permits when they are
+-- claimed. The caller has locked the lane's row. Locks: the jobs' rows, waiting for their cancelling transactions only.
+create function pgqueue.call_waiting(name text, key text, free bigint, at timestamptz) returns bigint
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _called bigint := 0;
+  _wait record;
+begin
+  for _wait in
+    select w.priority, w.job_id from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key
+    order by w.priority, w.job_id limit free
+  loop
+    delete from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
+    update pgqueue.queued_jobs j set run_at = least(j.run_at, at) where j.id = _wait.job_id and j.worker_id is null;
+    _called := _called + 1;
+    perform pgqueue.wake(q.queue) from pgqueue.queued_jobs q where q.id = _wait.job_id;
+  end loop;
+  return _called;
+end $$;
+-- functions/43_release.sql
+-- Returns the permits of attempts that ended, and hands turns on, in the transaction that settles them (I6, I9). Limits get theirs back
+-- whatever the outcome. A group's turn stays with a job that will be tried again, unless it passes; of several that were handed back
+-- the first keeps it and the others stand in line again; when nobody is left it goes to the first in line.
+-- The caller has settled the jobs `ids` and so holds the rows of those that are still there.
+-- Locks: their lanes in the order of the primary key, waiting: claims that have one only try for others; then rows in line.
+create function pgqueue.release(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _lane record;
+  _back bigint;
+  _first bigint;
+  _again bigint[];
+begin
+  for _lane in
+    select l.kind, l.name, l.key, l.held from pgqueue.lanes l
+    join (select distinct p.kind, p.name, p.key from pgqueue.permits p where p.job_id = any (ids)) p on l.kind = p.kind and l.name = p.name and l.key = p.key
+    order by l.kind, l.name, l.key
+    for update of l
+  loop
+    if _lane.kind = 'limit' then
+      with gone as (
+        delete from pgqueue.permits p where p.kind = 'limit' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)
+        returning p.weight
+      )
+      select coalesce(sum(g.weight), 0) into _back from gone g;
+      update pgqueue.lanes l set held = greatest(l.held - _back, 0)
+      where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key returning l.held into _back;
+      perform pgqueue.call_waiting(_lane.name, _lane.key, r.concurrency - _back, at)
+      from pgqueue.limit_rules r where r.name = _lane.name and r.concurrency > _back;
+    elsif _lane.kind = 'group' then
+      delete from pgqueue.permits p
+      where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)
+        and not exists (select from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+                        where j.id = p.job_id and not coalesce((a.gates -> 'pass')::boolean, false));
+      select min(p.job_id) into _first from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key;
+      if _first is null then
+        perform pgqueue.hand_on(_lane.name, _lane.key, at);
+      else
+        with back as (
+          delete from pgqueue.permits p
+          where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids) and p.job_id > _first
+          returning p.job_id
+        )
+        select array_agg(b.job_id) into _again from back b;
+        perform pgqueue.park(_again, 'group', _lane.name, _lane.key) where _again is not null;
+      end if;
+    end if;
+  end loop;
+end $$;
+-- functions/44_gate_groups.sql
+-- The group gate of one queue: which of these due jobs, whose rows the caller has locked, have their group's turn (invariant I8: one at
+-- a time, the lowest id among those visible and due). Who has no turn is parked in the group's line; where the lane is busy right
+-- now the job comes back some milliseconds later. Returns the ids that may go on; those without a group do, and the first in the
+-- line of a free lane does, even if it was not asked about.
+-- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; waits for nothing but another claim
+-- that makes the very same lane, and those make theirs in the same order.
+create function pgqueue.gate_groups(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _keys text[];
+  _locked text[] := '{}';
+  _ok bigint[];
+  _key text;
+  _free boolean;
+begin
+  select array_agg(j.id), array_agg(a.gates ->> 'group') into _ids, _keys
+  from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+  where j.id = any (ids) and a.gates ? 'group'
+    and not exists (select from pgqueue.permits p where p.job_id = j.id and p.kind = 'group');
+  if _ids is null then
+    return ids;
+  end if;
+  _ok := array(select i from unnest(ids) i where i <> all (_ids));
+  insert into pgqueue.lanes (kind, name, key)
+  select distinct 'group', queue, k from unnest(_keys) k
+  where not exists (select from pgqueue.lanes l where l.kind = 'group' and l.name = gate_groups.queue and l.key = k)
+  order by 3
+  on conflict do nothing;
+  for _key in
+    select l.key from pgqueue.lanes l
+    where l.kind = 'group' and l.name = gate_groups.queue and l.key = any (_keys)
+    order by l.key
+    for update skip locked
+  loop
+    _locked := _locked || _key;
+    _free := not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = gate_groups.queue and p.key = _key);
+    continue when _free and cardinality(_ok) >= room;  -- it could start and there is no room for it: it stays where it is
+    perform pgqueue.park(array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key = _key), 'group', queue, _key);
+    if _free then
+      _ok := _ok || pgqueue.hand_on(queue, _key, at);
+    end if;
+  end loop;
+  update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
+  where j.id = any (array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key <> all (_locked)));
+  return _ok;
+end $$;
+-- functions/45_gate_limits.sql
+-- The gate of limits: gives each of these due jobs, whose rows the caller has locked, the permits and the budget of all its limits, or
+-- none of them (I9). Who waits for a permit is parked in its line, by priority and id. Who waits for a rate is told when to come
+-- back: the time of its place in the line, and nobody who comes later overtakes it. Neither is looked at again until then.
+-- Rate: the generic cell rate algorithm (ITU-T I.371, as a virtual scheduler): `tat` is when a bucket of `burst` would be full again;
+-- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
+-- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
+-- Locks: lanes in the order of limit names, each only if it can be had at once; where one is busy the job comes back in milliseconds.
+create function pgqueue.gate_limits(ids bigint[], at timestamptz, room integer) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _ok bigint[] := '{}';
+  _full text[] := '{}';
+  _job record;
+  _need record;
+  _lane record;
+  _cell interval;
+  _tat timestamptz;
+  _free timestamptz;
+  _stop text;
+begin
+  for _job in
+    select j.id, j.priority, a.gates -> 'limits' as limits
+    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) order by j.priority, j.run_at, j.id
+  loop
+    exit when cardinality(_ok) >= room;
+    _stop := null;
+    for _need in
+      select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per, r.burst, r.concurrency
+      from jsonb_each(_job.limits) o left join pgqueue.limit_rules r on r.name = o.key order by o.key collate "C"
+    loop
+      if _need.name || chr(31) || _need.key = any (_full) then
+        _stop := 'line';
+      elsif _need.rate is null and _need.concurrency is null then
+        _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
+      else
+        insert into pgqueue.lanes (kind, name, key) values ('limit', _need.name, _need.key) on conflict do nothing;
+        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+        where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
+        if not found then
+          _stop := 'busy';
+        elsif _lane.held + least(_need.weight, _need.concurrency) > _need.concurrency then
+          _stop := 'line';
+          _full := _full || (_need.name || chr(31) || _need.key);
+        elsif _need.rate is not null then
+          _cell := _need.per / _need.rate;
+          _tat := greatest(_lane.tat, at) + _cell * least(_need.weight, coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per)));
+          _free := _tat - _cell * coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
+          if _free > at or _lane.slot > at and not exists (
+               select from pgqueue.lane_waits w where w.job_id = _job.id and w.kind = 'limit' and w.name = _need.name and w.key = _need.key) then
+            _stop := 'rate';
+          end if;
+        end if;
+      end if;
+      exit when _stop is not null;
+    end loop;
+    if _stop is null then
+      _ok := _ok || _job.id;
+      perform pgqueue.take_permits(_job.id, _job.limits, at);
+    elsif _stop = 'line' then
+      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
+    elsif _stop = 'rate' then
+      update pgqueue.lanes l set slot = greatest(l.slot + _cell * _need.weight, _free)
+      where l.kind = 'limit' and l.name = _need.name and l.key = _need.key returning l.slot into _free;
+      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
+      update pgqueue.queued_jobs j set run_at = _free where j.id = _job.id;
+    else
+      update pgqueue.queued_jobs j set run_at = at + make_interval(secs => case _stop when 'busy' then 0.005 + 0.01 * random() else 1 end)
+      where j.id = _job.id;
+    end if;
+  end loop;
+  return _ok;
+end $$;
+
+-- The bucket of a rate that says nothing of its burst: what it grants in a tenth of a second, at least one.
+create function pgqueue.default_burst(rate double precision, per interval) returns integer
+language sql immutable parallel safe
+return greatest(1, ceil(rate / extract(epoch from per) / 10))::integer;
+
+-- Takes what gate_limits has found to be free, for a job whose lanes it has locked.
+create function pgqueue.take_permits(id bigint, limits jsonb, at timestamptz) returns void
+language sql as $$
+  with need as (
+    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per,
+           coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst, r.concurrency
+    from jsonb_each(limits) o join pgqueue.limit_rules r on r.name = o.key
+  ), taken as (
+    update pgqueue.lanes l
+    set held = l.held + coalesce(least(n.weight, n.concurrency), 0),
+        tat = case when n.rate is null then l.tat else greatest(l.tat, at) + n.per / n.rate * least(n.weight, n.burst) end
+    from need n where l.kind = 'limit' and l.name = n.name and l.key = n.key
+  ), held as (
+    insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
+    select take_permits.id, 'limit', n.name, n.key, least(n.weight, n.concurrency), at from need n where n.concurrency is not null
+  )
+  delete from pgqueue.lane_waits w where w.job_id = take_permits.id and w.kind = 'limit'
+$$;
+-- functions/45_gate_shares.sql
+-- The gate of fair shares: a job of a fair queue that has a key runs when its key's share comes (deal). One that came another way (it
+-- was due later, or is tried again) is parked in its key's line. Returns the ids that may go on. Locks: nothing new.
+create function pgqueue.gate_shares(ids bigint[], queue text) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _dealt bigint[];
+  _late bigint[];
+begin
+  if not exists (select from pgqueue.queue_policies p where p.queue = gate_shares.queue and p.fair) then
+    return ids;
+  end if;
+  _dealt := array(select p.job_id from pgqueue.permits p where p.job_id = any (ids) and p.kind = 'fair');
+  with late as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.id <> all (_dealt) and a.gates ? 'fair'
+    on conflict do nothing
+    returning job_id
+  )
+  select array_agg(l.job_id) into _late from late l;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_late);
+  return array(select i from unnest(ids) i where i <> all (coalesce(_late, '{}')));
+end $$;
+
+-- Deals out the shares of a fair queue: of each key's line as many jobs as its weight says, in proportion to what the others with
+-- work get, so many that `wanted` jobs can be claimed. What was dealt and not claimed yet counts. A key without work gives its
+-- share to the others. One dealer at a time, nobody waits for it.
+-- Locks: the queue's lane if it can be had at once, then jobs in line that can be had at once.
+create function pgqueue.deal(queue text, wanted integer, at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _key record;
+  _ids bigint[];
+begin
+  insert into pgqueue.lanes (kind, name, key) values ('fair', queue, '') on conflict do nothing;
+  perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
+  if not found then
+    return;
+  end if;
+  for _key in
+    with recursive keys as (
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue) as key
+      union all
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key > k.key) from keys k where k.key is not null
+    ), shares as (
+      select k.key, coalesce(f.weight, 1) as weight from keys k left join pgqueue.fair_weights f on f.queue = deal.queue and f.key = k.key
+      where k.key is not null
+    )
+    select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ()))
+                  - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = s.key) as room
+    from shares s
+  loop
+    continue when _key.room <= 0;
+    select array_agg(c.id) into _ids
+    from (select j.id from pgqueue.lane_waits w join pgqueue.queued_jobs j on j.id = w.job_id
+          where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and j.worker_id is null
+          order by w.priority, w.job_id limit _key.room for update of j skip locked) c;
+    continue when _ids is null;
+    delete from pgqueue.lane_waits w where w.kind = 'fair' and w.job_id = any (_ids);
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
+    update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
+  end loop;
+end $$;
+-- functions/46_gate.sql
+-- Which of these due jobs of a queue, whose rows the caller has locked, may be claimed: those that pass all their gates, in the order
+-- shares, group, limits; at most `room` of them, so that no permit is granted to a job that is not claimed. The others are parked or
+-- dated later, and no claim walks over them until something has changed.
+create function pgqueue.gate(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[] := ids;
+  _limited bigint[];
+begin
+  _ids := pgqueue.gate_shares(_ids, queue);
+  _ids := pgqueue.gate_groups(_ids, queue, at, room);
+  _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+                    where j.id = any (_ids) and a.gates ? 'limits');
+  if _limited <> '{}' then
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, at, room - cardinality(_ids) + cardinality(_limited));
+  end if;
+  return _ids[1 : room];
+end $$;
+-- functions/47_take_series.sql
+-- Takes the jobs that follow in their groups' lines behind jobs that are about to be claimed, up to `series` of each group with its
+-- first one: they go to the same worker, which runs them one after the other. Stops at a job that cannot be had (locked, of another
+-- task, with limits of its own, suspect). Returns their ids; they hold their group's turn with the first.
+-- Locks: the groups' lanes that it can have at once, in order; the jobs that it can have at once.
+create function pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamptz) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _key text;
+  _all bigint[] := '{}';
+  _next bigint[];
+begin
+  for _key in
+    select l.key from pgqueue.lanes l
+    where l.kind = 'group' and l.name = take_series.queue
+      and l.key = any (array(select p.key from pgqueue.permits p where p.kind = 'group' and p.job_id = any (heads)))
+    order by l.key
+    for update skip locked
+  loop
+    select array_agg(f.job_id) into _next
+    from (select w.job_id, bool_and(j.id is not null) over (order by w.job_id) as unbroken
+          from (select x.job_id from pgqueue.lane_waits x
+                where x.kind = 'group' and x.name = take_series.queue and x.key = _key order by x.job_id limit series - 1) w
+          left join lateral (
+            select q.id from pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+            where q.id = w.job_id and q.worker_id is null and not q.suspect and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+            for update of q skip locked) j on true) f
+    where f.unbroken;
+    continue when _next is null;
+    delete from pgqueue.lane_waits w where w.kind = 'group' and w.job_id = any (_next);
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'group', queue, _key, at from unnest(_next) i;
+    _all := _all || _next;
+  end loop;
+  return _all;
+end $$;
 -- functions/48_cancel_dead.sql
 -- Ends a dead job as cancelled, because it was asked to stop before it died. Its error and the evidence of its attempts go to the
 -- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once.
@@ -1095,23 +1763,26 @@ begin
   from gone g;
 end $$;
 -- functions/48_cancel_waiting.sql
--- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row.
-create function pgqueue.cancel_waiting(id bigint, at timestamptz) returns text
+-- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row, its dependants,
+-- its lanes if it holds permits.
+create function pgqueue.cancel_waiting(id bigint, at timestamptz, reason text default 'cancelled on request') returns text
 language plpgsql as $$
 #variable_conflict use_column
 declare
   _state text;
+  _gated boolean;
+  _linked boolean;
 begin
   perform pgqueue.ensure_day(at);
   with gone as (
     delete from pgqueue.queued_jobs j where j.id = cancel_waiting.id and j.worker_id is null
     returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
-              j.key, j.timeout
+              j.key, j.timeout, j.gated, j.linked
   ), finished as (
     insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
                                        suspect, queue, task, key, timeout, error)
-    select g.id, at, g.run_at, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
-           g.task, g.key, g.timeout, '{"type": "Cancelled", "message": "cancelled on request"}'
+    select g.id, at, case when g.run_at = 'infinity' then at else g.run_at end, g.created_at, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts, false, g.suspect, g.queue,
+           g.task, g.key, g.timeout, jsonb_build_object('type', 'Cancelled', 'message', reason)
     from gone g
   ), freed as (
     delete from pgqueue.job_keys k using gone g
@@ -1119,7 +1790,16 @@ begin
   ), reported as (
     delete from pgqueue.job_progress p using gone g where p.job_id = g.id
   )
-  select case when g.run_at > at then 'scheduled' else 'ready' end into _state from gone g;
+  select case when g.run_at = 'infinity' then 'blocked' when g.run_at > at then 'scheduled' else 'ready' end, g.gated, g.linked
+  into _state, _gated, _linked from gone g;
+  if _linked then
+    perform pgqueue.settle_nodes(jsonb_build_array(jsonb_build_object('id', id, 'outcome', 'cancelled',
+      'error', jsonb_build_object('type', 'Cancelled', 'message', reason))), at);
+  end if;
+  if _gated then
+    delete from pgqueue.lane_waits w where w.job_id = cancel_waiting.id;
+    perform pgqueue.release(array[id], at);
+  end if;
   perform pgqueue.wake('');
   return _state;
 end $$;
@@ -1128,7 +1808,7 @@ end $$;
 -- looks (settled, retried) could be in neither.
 create function pgqueue.stored_state(id bigint) returns text
 language sql stable set enable_seqscan = off as $$
-  select case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+  select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
   from pgqueue.queued_jobs j where j.id = stored_state.id
   union all
   select 'dead' from pgqueue.dead_jobs d where d.id = stored_state.id
@@ -1164,7 +1844,7 @@ begin
   _state := pgqueue.stored_state(cancel.id);
   if _state is null then
     perform pgqueue.unknown_job(cancel.id);
-  elsif _state in ('scheduled', 'ready', 'running') then
+  elsif _state in ('scheduled', 'ready', 'blocked', 'running') then
     if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
       insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
     end if;
@@ -1223,8 +1903,9 @@ begin
     from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
                                                       outcome text, error jsonb)
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
-  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
@@ -1246,8 +1927,9 @@ begin
     insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
     select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key)
-  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g
   returning queue into _queue;
   if not found then
@@ -1293,8 +1975,11 @@ declare
   _holder bigint;
 begin
   loop
-    select j.queue into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
+    select j.queue, j.run_at into _job from pgqueue.queued_jobs j where j.id = retry.id and j.worker_id is null for update;
     if found then
+      if _job.run_at = 'infinity' then
+        raise exception using errcode = 'PQ003', message = format('job %s is blocked: it waits for another job or for its turn; why(id) tells', id);
+      end if;
       update pgqueue.queued_jobs j set run_at = least(j.run_at, _at), failures = 0, losses = 0 where j.id = retry.id;
       delete from pgqueue.cancel_requests c where c.job_id = retry.id;
       perform pgqueue.wake(_job.queue);
@@ -1405,11 +2090,14 @@ begin
   return false;
 end $$;
 -- functions/57_backlog.sql
--- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later do not count.
+-- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later and parked jobs do not count, and a
+-- message group with jobs under way counts once.
 create function pgqueue.backlog(queue text default null) returns bigint
 language sql stable
 return (
-  select count(*) from pgqueue.queued_jobs j
+  select count(*) filter (where not j.gated)
+         + count(distinct coalesce('g' || j.queue || chr(31) || (a.gates ->> 'group'), j.id::text)) filter (where j.gated)
+  from pgqueue.queued_jobs j left join pgqueue.job_args a on j.gated and a.id = j.id and a.day = j.args_day
   where (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= clock_timestamp())
 );
 -- functions/58_remove.sql
@@ -1533,8 +2221,8 @@ end $$;
 -- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
 create view pgqueue.jobs as
 select j.id, j.task, j.queue,
-       case when j.worker_id is not null then 'running' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
-       j.priority, a.args, a.meta, j.key, null::text as group_key, j.attempt, j.max_attempts, j.run_at, j.created_at, j.started_at,
+       case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
+       j.priority, a.args, a.meta, j.key, a.gates ->> 'group' as group_key, j.attempt, j.max_attempts, nullif(j.run_at, 'infinity') as run_at, j.created_at, j.started_at,
        null::timestamptz as finished_at, j.worker_id, p.fraction as progress, null::jsonb as result,
        case when j.failures > 0 or j.losses > 0 or j.suspect then
          (select t.error from pgqueue.job_attempts t where t.job_id = j.id and t.error is not null order by t.attempt desc limit 1)
@@ -1545,14 +2233,14 @@ left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
 left join pgqueue.job_progress p on p.job_id = j.id and (j.token is null or p.token = j.token)
 union all
 select f.id, f.task, f.queue, case when f.succeeded then 'succeeded' else 'cancelled' end,
-       f.priority, a.args, a.meta, f.key, null, f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
+       f.priority, a.args, a.meta, f.key, a.gates ->> 'group', f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
        f.finished_at, f.worker_id, case when f.succeeded then 1 end, f.result, f.error,
        null, f.failures, f.losses, null, f.timeout, f.suspect
 from pgqueue.finished_jobs f
 left join pgqueue.job_args a on a.id = f.id and a.day = f.args_day
 union all
 select d.id, d.task, d.queue, 'dead',
-       d.priority, a.args, a.meta, d.key, null, d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
+       d.priority, a.args, a.meta, d.key, a.gates ->> 'group', d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
        d.died_at, d.worker_id, null, null, d.error,
        null, d.failures, d.losses, null, d.timeout, d.suspect
 from pgqueue.dead_jobs d
@@ -1578,7 +2266,8 @@ with unfinished as (
   select j.queue,
          count(*) filter (where j.worker_id is not null) as running,
          count(*) filter (where j.worker_id is null and j.run_at <= now()) as ready,
-         count(*) filter (where j.worker_id is null and j.run_at > now()) as scheduled,
+         count(*) filter (where j.worker_id is null and j.run_at > now() and j.run_at < 'infinity') as scheduled,
+         count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
          min(j.run_at) filter (where j.worker_id is null and j.run_at <= now()) as oldest_due
   from pgqueue.queued_jobs j group by j.queue
 ), finished as (
@@ -1598,7 +2287,7 @@ with unfinished as (
   union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
 )
 select n.queue, p.queue is not null as paused,
-       coalesce(u.scheduled, 0) as scheduled, 0::bigint as blocked, coalesce(u.ready, 0) as ready, coalesce(u.running, 0) as running,
+       coalesce(u.scheduled, 0) as scheduled, coalesce(u.blocked, 0) as blocked, coalesce(u.ready, 0) as ready, coalesce(u.running, 0) as running,
        coalesce(f.succeeded, 0) as succeeded, coalesce(f.cancelled, 0) as cancelled, coalesce(d.dead, 0) as dead,
        now() - u.oldest_due as oldest_due_age,
        round(coalesce(r.done, 0) / 5.0, 1) as throughput, round((coalesce(b.failed, 0) + coalesce(d.died, 0)) / 5.0, 1) as failures
@@ -1653,8 +2342,8 @@ begin
   from (select q.id from pgqueue.queued_jobs q where q.args_day = carry_args.day order by q.id for update skip locked) j;
   select array_agg(j.id) into _dead
   from (select d.id from pgqueue.dead_jobs d where d.args_day = carry_args.day order by d.id for update skip locked) j;
-  insert into pgqueue.job_args (id, day, args, meta)
-  select a.id, _today, a.args, a.meta from pgqueue.job_args a
+  insert into pgqueue.job_args (id, day, args, meta, gates)
+  select a.id, _today, a.args, a.meta, a.gates from pgqueue.job_args a
   where a.day = carry_args.day and a.id = any (_unfinished || _dead)
   on conflict do nothing;
   update pgqueue.queued_jobs q set args_day = _today where q.id = any (_unfinished);

@@ -1,5 +1,5 @@
 -- Settles the last batch and claims the next; see the function.
-select kind, id, task, args, meta, attempt, failures, losses, max_attempts, timeout, priority, run_at, created_at, expired, key
+select kind, id, task, args, meta, attempt, failures, losses, max_attempts, timeout, priority, run_at, created_at, expired, key, group_key
 from pgqueue.step(%(worker_id)s::bigint, %(epoch)s::integer, %(token)s::bigint, %(queue)s::text, %(tasks)s::text[], %(max_jobs)s::integer,
   %(priorities)s::smallint[], %(marks_at)s::timestamptz[], %(marks_id)s::bigint[],
-  %(done_ids)s::bigint[], %(done_tokens)s::bigint[], %(outcomes)s::jsonb)
+  %(done_ids)s::bigint[], %(done_tokens)s::bigint[], %(outcomes)s::jsonb, %(series)s::integer)

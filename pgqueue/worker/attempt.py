@@ -39,19 +39,33 @@ TRACEBACK_LIMIT = 16_000
     CREATED_AT,
     EXPIRED,
     KEY,
-) = range(15)
+    GROUP,
+) = range(16)
 
 
 class Attempt:
     """A leased job: what the claim said, and how it stands in this process."""
 
-    __slots__ = ("alone", "deadline", "id", "queue", "row", "started", "stop_reason", "stopper", "task", "token")
+    __slots__ = (
+        "alone",
+        "deadline",
+        "group",
+        "id",
+        "queue",
+        "row",
+        "started",
+        "stop_reason",
+        "stopper",
+        "task",
+        "token",
+    )
 
     def __init__(
         self, row: Sequence[Any], task: Task[..., ..., Any, Any], queue: str, token: int, *, alone: bool = False
     ) -> None:
         self.row = row
         self.id: int = row[ID]
+        self.group: str | None = row[GROUP]
         self.task = task
         self.queue = queue
         self.token = token

@@ -55,7 +55,9 @@ class Marks:
 
     def claimed(self, rows: Sequence[Sequence[Any]], *, filled: bool, frontier: str) -> None:
         """Move on: to the last claimed job of each priority, to the frontier where nothing due is left."""
-        last = {row[PRIORITY]: (row[RUN_AT], row[ID]) for row in rows}
+        last = {row[PRIORITY]: (row[RUN_AT], row[ID]) for row in rows if row[KIND] == "job"}
+        if filled and not last:
+            return
         highest = max(last) if filled else 101
         for priority in self.places:
             if priority in last and (filled or priority == highest):
@@ -106,15 +108,23 @@ class Lane:
         least = IDLE_PASS_SECONDS if idle else PASS_INTERVAL_SECONDS
         return now - self._passed_at >= max(least, share * last)
 
-    def params(self, *, full: bool, limit: int) -> dict[str, Any]:
+    def params(self, *, full: bool, limit: int, series: int = 1) -> dict[str, Any]:
         """The claim's part of the parameters of a step."""
         marks: Mapping[str, str | None] = {"priorities": None, "marks_at": None, "marks_id": None}
         if not full and self.marks.places:
             marks = self.marks.params()
-        return {"queue": self.queue, "tasks": self.tasks, "max_jobs": limit, **marks}
+        return {"queue": self.queue, "tasks": self.tasks, "max_jobs": limit, "series": series, **marks}
 
 
-NO_CLAIM = {"queue": "", "tasks": [], "max_jobs": 0, "priorities": None, "marks_at": None, "marks_id": None}
+NO_CLAIM = {
+    "queue": "",
+    "tasks": [],
+    "max_jobs": 0,
+    "series": 1,
+    "priorities": None,
+    "marks_at": None,
+    "marks_id": None,
+}
 
 
 def batch_params(batch: Batch) -> dict[str, Any]:
@@ -138,6 +148,7 @@ class Reply:
     frontier: str
     next_due: str | None
     seen: list[int] | None  # the priorities of a full pass
+    more: bool = False  # gates held jobs back, and it has not seen all that is due
 
 
 def read(rows: Sequence[Sequence[Any]]) -> Reply:
@@ -146,7 +157,7 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
     reply = Reply(jobs, [], lost=False, suspects=False, clock="", frontier="", next_due=None, seen=None)
     for row in rows:
         kind = row[KIND]
-        if kind == "job":
+        if kind == "job" or kind == "gated":
             jobs.append(row)
         elif kind == "clock":
             reply.clock, reply.frontier, reply.suspects = row[RUN_AT], row[CREATED_AT], row[ID] == 1
@@ -156,6 +167,8 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
             reply.stale.append(row[ID])
         elif kind == "next":
             reply.next_due = row[RUN_AT]
+        elif kind == "more":
+            reply.more = True
         else:
             reply.lost = True
     return reply
@@ -163,7 +176,7 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
 
 def take(lane: Lane, reply: Reply, *, limit: int, full: bool, now: float, took: float) -> bool:
     """Move the lane on by what a claim of `limit` brought, which took so long; returns whether the claim was filled."""
-    filled = len(reply.jobs) >= limit
+    filled = len(reply.jobs) >= limit or reply.more
     if reply.seen is not None:
         lane.marks.passed(reply.seen, filled=filled, frontier=reply.frontier)
         lane.passed(now, took)

@@ -16,6 +16,7 @@ from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool
 from pgqueue.worker.judge import judge
 from pgqueue.worker.processes import ProcessPool
+from pgqueue.worker.series import Series
 from pgqueue.worker.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Crew:
         self.incoming = 0  # jobs for the loop that are claimed and not yet given to it
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
         self._unproven: list[Attempt] = []
+        self._series = Series(self._to_pools, self.hand_back)
         self._prover: asyncio.Task[None] | None = None
         self._concurrency = options.concurrency
         self._reserved = 0
@@ -113,7 +115,10 @@ class Crew:
         return [Lane(queue, pool, names) for pool, names in tasks.items()]
 
     def submit(self, attempts: Iterable[Attempt]) -> None:
-        """Hand attempts to the pools of their tasks, order kept."""
+        """Hand attempts to the pools of their tasks, order kept; of those of one message group one at a time."""
+        self._to_pools(self._series.begin(attempts))
+
+    def _to_pools(self, attempts: Iterable[Attempt]) -> None:
         parts: dict[Pool, list[Attempt]] = {}
         for attempt in attempts:
             parts.setdefault(self._pool(attempt.task), []).append(attempt)
@@ -129,11 +134,11 @@ class Crew:
 
     def held(self) -> int:
         """How many jobs are here, waiting or running, or unproven."""
-        return sum(pool.held() for pool in self._pools) + len(self._unproven) + self.incoming
+        return sum(pool.held() for pool in self._pools) + len(self._unproven) + self.incoming + len(self._series)
 
     def full(self) -> bool:
         """Whether it runs as many jobs as it may."""
-        return self.held() >= self._concurrency
+        return self.held() - len(self._series) >= self._concurrency
 
     def running(self) -> int:
         """How many jobs run now. Called from any thread."""
@@ -152,6 +157,7 @@ class Crew:
             for attempt in [*pool.active, *pool.waiting()]:
                 if attempt.id in wanted and attempt.stop_reason is None:
                     pool.stop(attempt, reason)
+        self._series.stop(wanted, reason)
 
     def stop_all(self, reason: str) -> None:
         """Stop everything that runs."""
@@ -183,11 +189,13 @@ class Crew:
         """Hand back what has not started, as far as it is still ours."""
         for pool in self._pools:
             self.hand_back(pool.withdraw())
+        self.hand_back(self._series.withdraw())
 
     def drop_waiting(self) -> None:
         """Forget what has not started: others have it."""
         for pool in self._pools:
             pool.withdraw()
+        self._series.withdraw()
 
     async def close(self) -> None:
         """End the pools."""
@@ -201,6 +209,8 @@ class Crew:
     def succeeded(self, attempt: Attempt, result: str | None = None) -> None:
         """Take a success."""
         self._outbox.succeeded(attempt, result)
+        if attempt.group is not None:
+            self._series.ended(attempt, again=False)
 
     def ended(
         self,
@@ -216,6 +226,8 @@ class Crew:
             kind = (error or {}).get("type")
             log.warning("job is dead", extra={"job": attempt.id, "task": attempt.task.name, "error": kind})
         self._outbox.ended(attempt, outcome, delay=delay, error=error, alone=alone)
+        if attempt.group is not None:
+            self._series.ended(attempt, again=outcome in {"failed", "snoozed", "released", "lost"})
 
     def verify(self, attempt: Attempt) -> None:
         """Find out whether the handler's transaction, in which it said `complete`, has committed."""
@@ -239,6 +251,7 @@ class Crew:
                 match states.get(attempt.id):
                     case None:
                         self._unproven.remove(attempt)
+                        self._series.ended(attempt, again=False)
                     case "held":
                         self._unproven.remove(attempt)
                         judge(

@@ -113,7 +113,9 @@ class Stepper:
         limit = self._planner.limit(lane) if lane is not None else 0
         full = lane is not None and self._planner.in_place(lane)
         token = draw_token()
-        claim = lane.params(full=full, limit=limit) if lane is not None else claims.NO_CLAIM
+        claim = claims.NO_CLAIM
+        if lane is not None:
+            claim = lane.params(full=full, limit=limit, series=self._planner.series(lane))
         sent = time.monotonic()
         self._planner.pace.observe(sent, self._crew.quick())
         if lane is not None and lane.pool is not self._crew.loop_pool:

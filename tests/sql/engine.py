@@ -19,7 +19,14 @@ from psycopg.rows import dict_row
 from tests.support.waiting import wait_until
 
 Conn = psycopg.Connection[Any]
-CASTS = {"args": "jsonb", "meta": "jsonb", "run_at": "timestamptz", "expires_at": "timestamptz", "timeout": "interval"}
+CASTS = {
+    "args": "jsonb",
+    "limits": "jsonb",
+    "meta": "jsonb",
+    "run_at": "timestamptz",
+    "expires_at": "timestamptz",
+    "timeout": "interval",
+}
 CASTS |= {"delay": "interval", "key_period": "interval", "priority": "integer", "max_attempts": "integer"}
 
 

@@ -129,7 +129,20 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"args": "[1]"}, "PQ004", "args: must be a JSON object, got array"),
     ({"args": '"a"'}, "PQ004", "args: must be a JSON object, got string"),
     ({"meta": "1"}, "PQ004", "meta: must be a JSON object, got number"),
-    ({"group_key": "g"}, "PQ006", "group_key: message groups are not in this version"),
+    ({"group_key": ""}, "PQ004", "group_key: must have 1 to 1000 bytes, got 0"),
+    (
+        {"group_key": "g", "group_retry": "no"},
+        "PQ004",
+        "group_retry: must be hold (a retry keeps its group waiting) or pass, got 'no'",
+    ),
+    ({"group_retry": "pass"}, "PQ004", "group_retry: given without a group_key"),
+    ({"fair_key": ""}, "PQ004", "fair_key: must have 1 to 1000 bytes, got 0"),
+    ({"limits": "1"}, "PQ004", "limits: must be names, or an object {name: key}, got 1"),
+    (
+        {"limits": '{"api": {"weight": 0}}'},
+        "PQ004",
+        "limits: 'api': weight must be a whole number from 1 to 1000000, got 0",
+    ),
 ]
 
 

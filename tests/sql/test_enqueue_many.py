@@ -85,7 +85,7 @@ def test_json_null_means_not_given(conn: Conn) -> None:
         ({"task": "t", "meta": "m"}, "PQ004", "meta: must be a JSON object, got string"),
         ({"task": "t", "key": ""}, "PQ004", "key: must not be empty"),
         ({"task": "t", "key_period": "1 h"}, "PQ004", "key_period: given without a key"),
-        ({"task": "t", "group_key": "g"}, "PQ006", "group_key: message groups are not in this version"),
+        ({"task": "t", "group_key": ""}, "PQ004", "group_key: must have 1 to 1000 bytes, got 0"),
         ({"task": "t", "key": "held", "key_policy": "raise"}, "PQ002", "key 'held' of queue 'default' is held by job"),
     ],
 )

@@ -1,0 +1,15 @@
+-- Puts new jobs with a fair key into their keys' lines, if their queue shares fairly and they are due: the deal takes them from there.
+-- Locks: nothing; the rows are the caller's own.
+create function pgqueue.line_up(ids bigint[], at timestamptz) returns void
+language sql set enable_seqscan = off as $$
+  with lined as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', j.queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j
+    join pgqueue.queue_policies p on p.queue = j.queue and p.fair
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.run_at <= at and a.gates ? 'fair'
+    returning job_id
+  )
+  update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
+$$;
