@@ -279,6 +279,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
+    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
+      _look := 200;
+      continue;
+    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);
@@ -382,7 +386,7 @@ declare
   _key record;
   _ids bigint[];
 begin
-  insert into pgqueue.lanes (kind, name, key) values ('fair', queue, '') on conflict do nothing;
+  perform pgqueue.make_lane('fair', queue, '');
   perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
   if not found then
     return;
@@ -645,11 +649,7 @@ begin
     return ids;
   end if;
   _ok := array(select i from unnest(ids) i where i <> all (_ids));
-  insert into pgqueue.lanes (kind, name, key)
-  select distinct 'group', queue, k from unnest(_keys) k
-  where not exists (select from pgqueue.lanes l where l.kind = 'group' and l.name = gate_groups.queue and l.key = k)
-  order by 3
-  on conflict do nothing;
+  perform pgqueue.make_lane('group', queue, k) from (select distinct k from unnest(_keys) k order by k) k;
   for _key in
     select l.key from pgqueue.lanes l
     where l.kind = 'group' and l.name = gate_groups.queue and l.key = any (_keys)
@@ -702,7 +702,7 @@ begin
       elsif _need.rate is null and _need.concurrency is null then
         _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
       else
-        insert into pgqueue.lanes (kind, name, key) values ('limit', _need.name, _need.key) on conflict do nothing;
+        perform pgqueue.make_lane('limit', _need.name, _need.key);
         select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
         where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
         if not found then
@@ -964,6 +964,17 @@ CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETUR
   )
   update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
 $$;
+CREATE FUNCTION pgqueue.make_lane(kind text, name text, key text) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  if not exists (select from pgqueue.lanes l where l.kind = make_lane.kind and l.name = make_lane.name and l.key = make_lane.key)
+     and pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || make_lane.kind || chr(31) || make_lane.name || chr(31) || make_lane.key, 20261122)) then
+    insert into pgqueue.lanes (kind, name, key) values (make_lane.kind, make_lane.name, make_lane.key) on conflict do nothing;
+  end if;
+end $$;
 CREATE FUNCTION pgqueue.make_partitions(first_day date, days integer DEFAULT 14) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2357,6 +2368,7 @@ REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM 
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;

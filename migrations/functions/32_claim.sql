@@ -41,6 +41,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
+    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
+      _look := 200;
+      continue;
+    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);

@@ -2,8 +2,7 @@
 -- a time, the lowest id among those visible and due). Who has no turn is parked in the group's line; where the lane is busy right
 -- now the job comes back some milliseconds later. Returns the ids that may go on; those without a group do, and the first in the
 -- line of a free lane does, even if it was not asked about.
--- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; waits for nothing but another claim
--- that makes the very same lane, and those make theirs in the same order.
+-- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; it never waits.
 create function pgqueue.gate_groups(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
@@ -23,11 +22,7 @@ begin
     return ids;
   end if;
   _ok := array(select i from unnest(ids) i where i <> all (_ids));
-  insert into pgqueue.lanes (kind, name, key)
-  select distinct 'group', queue, k from unnest(_keys) k
-  where not exists (select from pgqueue.lanes l where l.kind = 'group' and l.name = gate_groups.queue and l.key = k)
-  order by 3
-  on conflict do nothing;
+  perform pgqueue.make_lane('group', queue, k) from (select distinct k from unnest(_keys) k order by k) k;
   for _key in
     select l.key from pgqueue.lanes l
     where l.kind = 'group' and l.name = gate_groups.queue and l.key = any (_keys)

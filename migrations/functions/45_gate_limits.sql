@@ -35,7 +35,7 @@ begin
       elsif _need.rate is null and _need.concurrency is null then
         _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
       else
-        insert into pgqueue.lanes (kind, name, key) values ('limit', _need.name, _need.key) on conflict do nothing;
+        perform pgqueue.make_lane('limit', _need.name, _need.key);
         select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
         where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
         if not found then

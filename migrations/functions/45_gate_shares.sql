@@ -35,7 +35,7 @@ declare
   _key record;
   _ids bigint[];
 begin
-  insert into pgqueue.lanes (kind, name, key) values ('fair', queue, '') on conflict do nothing;
+  perform pgqueue.make_lane('fair', queue, '');
   perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
   if not found then
     return;

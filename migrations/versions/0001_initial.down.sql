@@ -37,6 +37,7 @@ drop function pgqueue.release;
 drop function pgqueue.call_waiting;
 drop function pgqueue.hand_on;
 drop function pgqueue.park;
+drop function pgqueue.make_lane;
 drop function pgqueue.leave;
 drop function pgqueue.rescue;
 drop function pgqueue.recover;

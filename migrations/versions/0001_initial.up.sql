@@ -998,6 +998,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
+    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
+      _look := 200;
+      continue;
+    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);
@@ -1350,6 +1354,18 @@ begin
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
 end $$;
+-- functions/40_make_lane.sql
+-- Makes a lane's row if nobody has. Never waits: where somebody else is making it right now, it is left to them, and who looks for the row
+-- does not find it yet. Locks: an advisory lock of the lane's name, only if it can be had at once.
+create function pgqueue.make_lane(kind text, name text, key text) returns void
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  if not exists (select from pgqueue.lanes l where l.kind = make_lane.kind and l.name = make_lane.name and l.key = make_lane.key)
+     and pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || make_lane.kind || chr(31) || make_lane.name || chr(31) || make_lane.key, 20261122)) then
+    insert into pgqueue.lanes (kind, name, key) values (make_lane.kind, make_lane.name, make_lane.key) on conflict do nothing;
+  end if;
+end $$;
 -- functions/41_park.sql
 -- Parks waiting jobs, whose rows the caller has locked, until their turn on a lane, in whose line they stand from now on.
 -- Invariant I14: the caller holds the lane's row, or the line is only read under it. Locks: nothing that is not locked.
@@ -1467,8 +1483,7 @@ end $$;
 -- a time, the lowest id among those visible and due). Who has no turn is parked in the group's line; where the lane is busy right
 -- now the job comes back some milliseconds later. Returns the ids that may go on; those without a group do, and the first in the
 -- line of a free lane does, even if it was not asked about.
--- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; waits for nothing but another claim
--- that makes the very same lane, and those make theirs in the same order.
+-- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; it never waits.
 create function pgqueue.gate_groups(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
@@ -1488,11 +1503,7 @@ begin
     return ids;
   end if;
   _ok := array(select i from unnest(ids) i where i <> all (_ids));
-  insert into pgqueue.lanes (kind, name, key)
-  select distinct 'group', queue, k from unnest(_keys) k
-  where not exists (select from pgqueue.lanes l where l.kind = 'group' and l.name = gate_groups.queue and l.key = k)
-  order by 3
-  on conflict do nothing;
+  perform pgqueue.make_lane('group', queue, k) from (select distinct k from unnest(_keys) k order by k) k;
   for _key in
     select l.key from pgqueue.lanes l
     where l.kind = 'group' and l.name = gate_groups.queue and l.key = any (_keys)
@@ -1549,7 +1560,7 @@ begin
       elsif _need.rate is null and _need.concurrency is null then
         _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
       else
-        insert into pgqueue.lanes (kind, name, key) values ('limit', _need.name, _need.key) on conflict do nothing;
+        perform pgqueue.make_lane('limit', _need.name, _need.key);
         select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
         where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
         if not found then
@@ -1648,7 +1659,7 @@ declare
   _key record;
   _ids bigint[];
 begin
-  insert into pgqueue.lanes (kind, name, key) values ('fair', queue, '') on conflict do nothing;
+  perform pgqueue.make_lane('fair', queue, '');
   perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
   if not found then
     return;

@@ -175,6 +175,7 @@ class Worker:
         conn: Conn | None = None,
         token: int | None = None,
         marks: Sequence[tuple[int, str, int]] | None = None,
+        series: int = 1,
     ) -> Step:
         """Settle, then claim from the beginning, or from marks of (priority, run_at, id)."""
         done = sorted(done, key=lambda lease: lease.id)
@@ -185,18 +186,18 @@ class Worker:
             "marks_at": None if marks is None else [mark[1] for mark in marks],
             "marks_id": None if marks is None else [mark[2] for mark in marks],
             "done_ids": [lease.id for lease in done], "done_tokens": [lease.token for lease in done],
-            "outcomes": None if outcomes is None else json.dumps(list(outcomes)),
+            "outcomes": None if outcomes is None else json.dumps(list(outcomes)), "series": series,
         }  # fmt: skip
         query = """select * from pgqueue.step(%(worker)s::bigint, %(epoch)s::integer, %(token)s::bigint, %(queue)s::text, %(tasks)s::text[],
           %(max_jobs)s::integer, %(priorities)s::smallint[], %(marks_at)s::timestamptz[], %(marks_id)s::bigint[],
-          %(done_ids)s::bigint[], %(done_tokens)s::bigint[], %(outcomes)s::jsonb)"""
+          %(done_ids)s::bigint[], %(done_tokens)s::bigint[], %(outcomes)s::jsonb, %(series)s::integer)"""
         rows = (conn or self.conn).cursor(row_factory=dict_row).execute(query, params).fetchall()
         kinds: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             kinds.setdefault(row["kind"], []).append(row)
         clock = kinds["clock"][0]
         return Step(
-            [Lease(row["id"], token, row["attempt"], row) for row in kinds.get("job", [])],
+            [Lease(row["id"], token, row["attempt"], row) for row in kinds.get("job", []) + kinds.get("gated", [])],
             [row["id"] for row in kinds.get("stale", [])],
             "lost" in kinds,
             clock["id"] == 1,
