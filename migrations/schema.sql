@@ -1318,6 +1318,7 @@ begin
   end loop;
   delete from pgqueue.job_args a where a.id = remove.id;
   delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.job_steps s where s.job_id = remove.id;
   delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
   delete from pgqueue.cancel_requests c where c.job_id = remove.id;
   return _state;
@@ -1771,6 +1772,36 @@ begin
     end if;
   end if;
 end $$;
+CREATE FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _attempt integer;
+  _limit integer;
+  _stored jsonb;
+begin
+  if coalesce(octet_length(name), 0) not between 1 and 200 then
+    raise exception using errcode = 'PQ004', message = format('the name of a step must have 1 to 200 bytes, got %s', coalesce(octet_length(name), 0));
+  end if;
+  select j.attempt into _attempt from pgqueue.queued_jobs j where j.id = store_step.id and j.token = store_step.token for update;
+  if not found then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: step %L was not stored', id, name);
+  end if;
+  select s.max_args_bytes into _limit from pgqueue.settings s;
+  if octet_length(result::text) > _limit then
+    raise exception using errcode = 'PQ004',
+      message = format('the result may have %s bytes, got %s; store the data elsewhere and return a reference, or raise max_args_bytes in the settings table',
+                       _limit, octet_length(result::text));
+  end if;
+  insert into pgqueue.job_steps (job_id, stored_at, attempt, name, result)
+  values (store_step.id, clock_timestamp(), _attempt, store_step.name, coalesce(store_step.result, 'null'))
+  on conflict (job_id, name) do nothing;
+  select s.result into _stored from pgqueue.job_steps s where s.job_id = store_step.id and s.name = store_step.name;
+  return _stored;
+end $$;
 CREATE FUNCTION pgqueue.stored_state(id bigint) RETURNS text
     LANGUAGE sql STABLE
     SET enable_seqscan TO 'off'
@@ -1783,6 +1814,20 @@ CREATE FUNCTION pgqueue.stored_state(id bigint) RETURNS text
   select case when f.succeeded then 'succeeded' else 'cancelled' end from pgqueue.finished_jobs f where f.id = stored_state.id
   limit 1
 $$;
+CREATE FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text DEFAULT NULL::text) RETURNS TABLE(step text, result jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  if not exists (select from pgqueue.queued_jobs j where j.id = stored_steps.id and j.token = stored_steps.token) then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: stop', id);
+  end if;
+  return query
+  select s.name, s.result from pgqueue.job_steps s
+  where s.job_id = stored_steps.id and (stored_steps.name is null or s.name = stored_steps.name);
+end $$;
 CREATE FUNCTION pgqueue.sweep_cancel_requests() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1814,6 +1859,36 @@ begin
                               where not exists (select from pgqueue.queued_jobs j where j.id = o.job_id)
                               order by o.job_id for update skip locked));
   return _ended;
+end $$;
+CREATE FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) RETURNS TABLE(dropped bigint, last bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashagg TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _since constant timestamptz := clock_timestamp() - interval '1 hour';
+  _jobs constant bigint[] := array(select distinct s.job_id from pgqueue.job_steps s where s.job_id > after order by s.job_id limit max_jobs);
+begin
+  with over as materialized (
+    select i.id from unnest(_jobs) as i (id)
+    where not exists (select from pgqueue.queued_jobs j where j.id = i.id)
+      and not exists (select from pgqueue.dead_jobs d where d.id = i.id)
+      and not exists (select from pgqueue.finished_jobs f where f.id = i.id and (not f.succeeded or f.finished_at > _since))
+  ), locked as materialized (
+    select s.job_id, s.name from pgqueue.job_steps s
+    where s.job_id = any (array(select o.id from over o))
+    order by s.job_id, s.name
+    for update skip locked
+  ), gone as (
+    delete from pgqueue.job_steps s using locked l where s.job_id = l.job_id and s.name = l.name returning s.job_id
+  )
+  select count(*) into dropped from gone;
+  last := case when cardinality(_jobs) = max_jobs then _jobs[max_jobs] end;
+  return next;
 end $$;
 CREATE FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) RETURNS void
     LANGUAGE sql
@@ -2013,6 +2088,14 @@ CREATE TABLE pgqueue.job_progress (
     CONSTRAINT job_progress_fraction_check CHECK (((fraction >= (0)::double precision) AND (fraction <= (1)::double precision)))
 )
 WITH (fillfactor='50');
+CREATE TABLE pgqueue.job_steps (
+    job_id bigint NOT NULL,
+    stored_at timestamp with time zone NOT NULL,
+    attempt integer NOT NULL,
+    name text NOT NULL,
+    result jsonb NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000');
 CREATE VIEW pgqueue.jobs AS
  SELECT j.id,
     j.task,
@@ -2275,6 +2358,13 @@ CREATE TABLE pgqueue.settings (
     CONSTRAINT settings_retention_check CHECK ((retention >= '1 day'::interval))
 );
 COMMENT ON COLUMN pgqueue.settings.max_losses IS 'workers that a job may lose while it runs alone before it becomes a dead letter; it runs alone from its first loss on';
+CREATE VIEW pgqueue.steps AS
+ SELECT job_id,
+    name,
+    attempt,
+    stored_at,
+    result
+   FROM pgqueue.job_steps s;
 CREATE VIEW pgqueue.workers AS
  SELECT id,
     host,
@@ -2303,6 +2393,8 @@ ALTER TABLE ONLY pgqueue.job_keys
     ADD CONSTRAINT job_keys_pkey PRIMARY KEY (queue, key);
 ALTER TABLE ONLY pgqueue.job_progress
     ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.job_steps
+    ADD CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, name);
 ALTER TABLE ONLY pgqueue.lane_waits
     ADD CONSTRAINT lane_waits_pkey PRIMARY KEY (kind, name, key, priority, job_id);
 ALTER TABLE ONLY pgqueue.lanes
@@ -2396,8 +2488,11 @@ REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zon
 REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;

@@ -179,3 +179,13 @@ def guard(job_id: int, token: int) -> Call[None]:
 def complete(job_id: int, token: int, result: str | None) -> Call[None]:
     """Settle an attempt as succeeded in the caller's transaction. Raises LeaseLost. `result` is JSON text."""
     return Call("complete", {"id": job_id, "token": token, "result": result}, _nothing)
+
+
+def stored_steps(job_id: int, token: int, name: str | None = None) -> Call[dict[str, str]]:
+    """The steps that a job has stored, or the one of that name: JSON texts by name. Raises LeaseLost."""
+    return Call("stored_steps", {"id": job_id, "token": token, "name": name}, dict)
+
+
+def store_step(job_id: int, token: int, name: str, result: str) -> Call[str]:
+    """Store a step's result unless it is stored; what is stored then, as JSON text. Raises LeaseLost."""
+    return Call("store_step", {"id": job_id, "token": token, "name": name, "result": result}, _value)

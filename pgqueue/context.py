@@ -2,23 +2,29 @@
 
 The same object serves all kinds of handlers. `progress`, `cancelled`, `job` and `attempt` touch no connection;
 `guard` and `complete` run on a connection that the handler brings, inside the handler's transaction: on an async
-connection they are awaited, on a sync one they are plain calls. Every write carries the lease token, so an attempt
+connection they are awaited, on a sync one they are plain calls. `step` is awaited in async handlers, and uses the App's
+own pool unless it is given a connection. Every write carries the lease token, so an attempt
 that lost its job changes nothing (I4).
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument
+from pgqueue.steps import Awaiting, Plain, Steps, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
     from datetime import datetime
 
     from pgqueue.client import Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,10 @@ _DONE = _Done()
 class Context:
     """One attempt, as its handler sees it."""
 
-    __slots__ = ("_client", "_encode", "_job", "_read_job", "_report", "_stop", "completed", "job_id", "token", "told")
+    __slots__ = (
+        "_client", "_encode", "_is_async", "_job", "_read_job", "_report", "_steps", "_stop",
+        "completed", "job_id", "token", "told",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -68,6 +77,7 @@ class Context:
         encode: Callable[[Any], str],
         report: Callable[[float | None, str | None], None],
         stop: Callable[[], str | None],
+        is_async: bool,
     ) -> None:
         self.job_id = job_id
         self.token = token
@@ -79,6 +89,8 @@ class Context:
         self._encode = encode
         self._report = report
         self._stop = stop
+        self._is_async = is_async
+        self._steps: Steps | None = None
 
     @property
     def job(self) -> JobInfo:
@@ -137,6 +149,40 @@ class Context:
         outcome = self._run(call, conn)
         self.completed = True
         return outcome
+
+    @overload
+    def step(
+        self, name: str, fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, conn: Any, **kwargs: Any
+    ) -> Awaitable[T]: ...
+    @overload
+    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, conn: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def step(
+        self, name: str, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]: ...
+    @overload
+    def step(self, name: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+
+    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, conn: Any = None, **kwargs: Any) -> Any:
+        """Run `fn(*args, **kwargs)` once for this job: its result is stored, and later attempts get it without a call.
+
+        Awaited in async handlers. What is returned has been through JSON and back as the return annotation of `fn`
+        says, at the first attempt too. With `conn` the result is stored in the handler's own transaction, and `fn` gets
+        the connection if it has a parameter of that name. A name of 1 to 200 bytes serves once an attempt. An exception
+        of `fn` is the handler's; nothing is stored then. Raises LeaseLost, InvalidArgument, DatabaseUnavailable, and
+        Discard for a result that cannot be stored. A plain handler that was told to stop, and has not looked, is
+        stopped here, before `fn` is called.
+        """
+        if self._steps is None:
+            means = Awaiting(self._client) if self._is_async else Plain(self._client)
+            self._steps = Steps(self.job_id, self.token, means=means, may_begin=self._may_begin, stop=self._stop)
+        step = self._steps.step(name, fn, args, kwargs, conn)
+        return step if self._is_async else finished(step)
+
+    def _may_begin(self) -> None:
+        """Stop a plain handler between two steps, as an async one would have been."""
+        if not self._is_async and not self.told and self._stop() not in {None, "lease lost"}:
+            raise asyncio.CancelledError
 
     def _run(self, call: calls.Call[None], conn: Any) -> Any:
         from psycopg import AsyncConnection

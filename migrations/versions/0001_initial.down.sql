@@ -1,10 +1,14 @@
 -- Written by freeze.py: change the parts and freeze again, until it is released.
 drop function pgqueue.carry_args;
 drop function pgqueue.expired_days;
+drop view pgqueue.steps;
 drop view pgqueue.workers;
 drop view pgqueue.queues;
 drop view pgqueue.attempts;
 drop view pgqueue.jobs;
+drop function pgqueue.sweep_steps;
+drop function pgqueue.store_step;
+drop function pgqueue.stored_steps;
 drop function pgqueue.ended;
 drop function pgqueue.report_progress;
 drop function pgqueue.lease_states;
@@ -76,6 +80,7 @@ drop function pgqueue.wake;
 drop function pgqueue.wake_channel;
 drop function pgqueue.wake_key;
 drop function pgqueue.schema_name;
+drop table pgqueue.job_steps;
 drop table pgqueue.flow_nodes;
 drop table pgqueue.fair_weights;
 drop table pgqueue.queue_policies;

@@ -242,3 +242,14 @@ create table pgqueue.flow_nodes (
   outcome text,
   result  jsonb
 );
+
+-- Results of durable steps (ctx.step). They outlive attempts: a job that is retried, also as a dead letter or after a cancel, finds
+-- them. Rows of jobs that have succeeded, or that nobody knows any more, are swept.
+create table pgqueue.job_steps (
+  job_id    bigint      not null,
+  stored_at timestamptz not null,
+  attempt   integer     not null,
+  name      text        not null,
+  result    jsonb       not null,
+  primary key (job_id, name)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);

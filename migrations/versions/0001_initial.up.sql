@@ -244,6 +244,17 @@ create table pgqueue.flow_nodes (
   result  jsonb
 );
 
+-- Results of durable steps (ctx.step). They outlive attempts: a job that is retried, also as a dead letter or after a cancel, finds
+-- them. Rows of jobs that have succeeded, or that nobody knows any more, are swept.
+create table pgqueue.job_steps (
+  job_id    bigint      not null,
+  stored_at timestamptz not null,
+  attempt   integer     not null,
+  name      text        not null,
+  result    jsonb       not null,
+  primary key (job_id, name)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
 -- functions/10_schema_name.sql
 -- The name of the schema that this installation lives in.
 create function pgqueue.schema_name() returns text
@@ -2112,7 +2123,7 @@ return (
   where (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= clock_timestamp())
 );
 -- functions/58_remove.sql
--- Deletes a finished or dead job with its arguments, attempts and, if it still holds one for a period, its key. Returns the state it
+-- Deletes a finished or dead job with its arguments, attempts, steps and, if it still holds one for a period, its key. Returns the state it
 -- was in. Raises PQ001 unknown job; PQ003 when it is unfinished. Looks again when the job has moved between two looks.
 -- Locks: the job's row, then what belongs to it.
 create function pgqueue.remove(id bigint) returns text
@@ -2138,6 +2149,7 @@ begin
   end loop;
   delete from pgqueue.job_args a where a.id = remove.id;
   delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.job_steps s where s.job_id = remove.id;
   delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
   delete from pgqueue.cancel_requests c where c.job_id = remove.id;
   return _state;
@@ -2227,6 +2239,85 @@ begin
   left join pgqueue.finished_jobs f on f.id = g.id
   left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
+-- functions/65_stored_steps.sql
+-- The steps that earlier attempts of a job, or this one, have stored: all of them, or the one of that name. For the holder of the lease
+-- only, so that an attempt which has lost its job learns of it before it begins a step and not after (I4); everybody else reads the view
+-- `steps`. Raises PQ005. Locks: nothing.
+create function pgqueue.stored_steps(id bigint, token bigint, name text default null) returns table (step text, result jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  if not exists (select from pgqueue.queued_jobs j where j.id = stored_steps.id and j.token = stored_steps.token) then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: stop', id);
+  end if;
+  return query
+  select s.name, s.result from pgqueue.job_steps s
+  where s.job_id = stored_steps.id and (stored_steps.name is null or s.name = stored_steps.name);
+end $$;
+-- functions/66_store_step.sql
+-- Stores the result of a step, and returns what is stored: of two writes of one step the first counts, so that a worker whose answer was
+-- lost may ask again. Only the holder of the lease may (I4); the job's row stays locked until the transaction ends, so nobody takes the job
+-- over while a handler's own transaction holds a step that has not committed. Raises PQ005; PQ004 for a name that is empty or above 200
+-- bytes, and for a result above max_args_bytes of the settings. A death right after it: committed, or the step runs again.
+-- Locks: the job's row, then the step's.
+create function pgqueue.store_step(id bigint, token bigint, name text, result jsonb) returns jsonb
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _attempt integer;
+  _limit integer;
+  _stored jsonb;
+begin
+  if coalesce(octet_length(name), 0) not between 1 and 200 then
+    raise exception using errcode = 'PQ004', message = format('the name of a step must have 1 to 200 bytes, got %s', coalesce(octet_length(name), 0));
+  end if;
+  select j.attempt into _attempt from pgqueue.queued_jobs j where j.id = store_step.id and j.token = store_step.token for update;
+  if not found then
+    raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: step %L was not stored', id, name);
+  end if;
+  select s.max_args_bytes into _limit from pgqueue.settings s;
+  if octet_length(result::text) > _limit then
+    raise exception using errcode = 'PQ004',
+      message = format('the result may have %s bytes, got %s; store the data elsewhere and return a reference, or raise max_args_bytes in the settings table',
+                       _limit, octet_length(result::text));
+  end if;
+  insert into pgqueue.job_steps (job_id, stored_at, attempt, name, result)
+  values (store_step.id, clock_timestamp(), _attempt, store_step.name, coalesce(store_step.result, 'null'))
+  on conflict (job_id, name) do nothing;
+  select s.result into _stored from pgqueue.job_steps s where s.job_id = store_step.id and s.name = store_step.name;
+  return _stored;
+end $$;
+-- functions/67_sweep_steps.sql
+-- Drops the steps of jobs that will never run again: those that succeeded an hour ago, and those that nobody knows any more (removed, or
+-- dropped by retention). Dead and cancelled jobs keep theirs, because they can be retried. Looks at the next `max_jobs` jobs after `after` that have
+-- steps, so that each turn is short; returns how many steps it dropped and the last job it looked at, null at the end of the walk.
+-- Where a job stands is read in one snapshot, and neither end is ever left: what moves meanwhile is met at the next walk.
+-- Plans are pinned to walks over indexes. Locks: steps in (job, name) order, passing by locked ones.
+create function pgqueue.sweep_steps(after bigint, max_jobs integer) returns table (dropped bigint, last bigint)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashagg = off set enable_hashjoin = off
+set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _since constant timestamptz := clock_timestamp() - interval '1 hour';
+  _jobs constant bigint[] := array(select distinct s.job_id from pgqueue.job_steps s where s.job_id > after order by s.job_id limit max_jobs);
+begin
+  with over as materialized (
+    select i.id from unnest(_jobs) as i (id)
+    where not exists (select from pgqueue.queued_jobs j where j.id = i.id)
+      and not exists (select from pgqueue.dead_jobs d where d.id = i.id)
+      and not exists (select from pgqueue.finished_jobs f where f.id = i.id and (not f.succeeded or f.finished_at > _since))
+  ), locked as materialized (
+    select s.job_id, s.name from pgqueue.job_steps s
+    where s.job_id = any (array(select o.id from over o))
+    order by s.job_id, s.name
+    for update skip locked
+  ), gone as (
+    delete from pgqueue.job_steps s using locked l where s.job_id = l.job_id and s.name = l.name returning s.job_id
+  )
+  select count(*) into dropped from gone;
+  last := case when cardinality(_jobs) = max_jobs then _jobs[max_jobs] end;
+  return next;
+end $$;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
 -- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
@@ -2315,6 +2406,11 @@ create view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive
 from pgqueue.worker_processes w;
+-- functions/74_view_steps.sql
+-- Steps that jobs have stored (ctx.step), with the attempt that ran each.
+create view pgqueue.steps as
+select s.job_id, s.name, s.attempt, s.stored_at, s.result
+from pgqueue.job_steps s;
 -- functions/80_expired_days.sql
 -- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
 -- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.

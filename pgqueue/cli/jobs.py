@@ -85,14 +85,15 @@ def states(written: str | None) -> list[State]:
 def show_job(
     session: Session, job_id: Annotated[int, typer.Argument(metavar="ID", envvar="PGQ_JOBS_SHOW_ID", help="The job.")]
 ) -> None:
-    """Show all that is known of a job: its fields, arguments, and attempts with errors and tracebacks."""
+    """Show all that is known of a job: its fields, arguments, steps, and attempts with errors and tracebacks."""
     found = session.rows("job", {"id": job_id})
     if not found:
         raise JobNotFound(f"there is no job {job_id}: it never existed, was rolled back, or retention has dropped it")
     job: dict[str, Any] = found[0]
     attempts = session.rows("attempts", {"id": job_id})
+    steps = session.rows("steps", {"id": job_id})
     if session.as_json:
-        print_json({**job, "attempts": attempts})
+        print_json({**job, "steps": steps, "attempts": attempts})
         return
     output.print_fields(
         (name, clean(_field(name, value))) for name, value in job.items() if name not in {"args", "meta", "error"}
@@ -100,6 +101,8 @@ def show_job(
     for name in ("args", "meta"):
         if job[name] is not None:
             print_line(f"\n{name}:\n{_indented(json.dumps(job[name], ensure_ascii=False, indent=2))}")
+    if steps:
+        print_line("\nsteps:\n" + "\n".join(map(_step, steps)))
     for attempt in attempts:
         print_line("\n" + "\n".join(_attempt(attempt)))
     if job["error"] and not any(attempt["error"] for attempt in attempts):
@@ -117,6 +120,11 @@ def _statements(wanted: list[State]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _field(name: str, value: object) -> str:
     return json.dumps(value, ensure_ascii=False) if name == "result" and value is not None else show(value)
+
+
+def _step(step: Row) -> str:
+    result = clean(json.dumps(step["result"], ensure_ascii=False))
+    return f"    {clean(step['name'])}: attempt {step['attempt']}, {show(step['stored_at'])}, {result}"
 
 
 def _attempt(attempt: Row) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The duties that are one statement: rescue of lost workers' jobs, cancel requests, and the hourly tidying.
+"""The duties that are one statement: rescue of lost workers' jobs, cancel requests, and the hourly tidying and walks.
 
 Each takes a connection in autocommit and the schema, and returns the seconds until it wants to run again.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -48,3 +49,22 @@ def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     conn.execute(statement("forget_workers", schema))
     conn.execute(statement("sweep_keys", schema))
     return HOUR * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def forgetting_steps() -> Duty:
+    """Walk once an hour over the jobs that have steps, and drop the steps of those that will never run again.
+
+    A thousand jobs a turn, and no more than a fiftieth of the time.
+    """
+    after = 0
+
+    def forget(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+        nonlocal after
+        begun = time.monotonic()
+        ((_, last),) = conn.execute(statement("sweep_steps", schema), {"after": after}).fetchall()
+        after = last or 0
+        if last is not None:
+            return max(1.0, 50 * (time.monotonic() - begun))
+        return HOUR * random.uniform(0.8, 1.2)  # noqa: S311
+
+    return forget

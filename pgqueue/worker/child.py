@@ -70,6 +70,7 @@ def _run(conn: socket.socket, app: Any, message: dict[str, Any]) -> dict[str, An
         encode=task.encode_result,
         report=lambda fraction, note: _send(conn, {"progress": [fraction, note]}),
         stop=lambda: None,
+        is_async=False,
     )
     try:
         args, kwargs = task.bind(attempt.arguments())

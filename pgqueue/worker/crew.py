@@ -274,6 +274,7 @@ class Crew:
             encode=attempt.task.encode_result,
             report=lambda fraction, note: self._report(attempt, fraction, note),
             stop=lambda: attempt.stop_reason,
+            is_async=attempt.task.is_async,
         )
 
     def _report(self, attempt: Attempt, fraction: float | None, note: str | None) -> None:

@@ -77,6 +77,7 @@ class Link:
             duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
             duties.tidy,
+            duties.forgetting_steps(),
             Retention(self._app.dsn),
         ]
         self._keepalive = Keepalive(

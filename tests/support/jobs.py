@@ -218,3 +218,36 @@ async def block_once(ctx: Any, seconds: float) -> None:
     if ctx.attempt == 1:
         time.sleep(seconds)  # noqa: ASYNC251 - the point of it
     note("end", ctx)
+
+
+def _done(kind: str, ctx: Any, value: object) -> object:
+    note(kind, ctx)
+    return value
+
+
+@app.task(name="steps.async", max_attempts=3, backoff=QUICKLY)
+async def steps(ctx: Any, hold: float = 0.0) -> list[Any]:
+    """Two steps, each of which says in the ledger that it ran; the first attempt fails, or is held, between them."""
+    one = await ctx.step("one", _done, "one", ctx, [1, {"a": None}])
+    if ctx.attempt == 1:
+        note("between", ctx)
+        await asyncio.sleep(hold)
+        raise ValueError("between the steps")
+    two = await ctx.step("two", _done, "two", ctx, 2)
+    return [one, two, ctx.attempt]
+
+
+@app.task(name="steps.thread", max_attempts=3, backoff=QUICKLY)
+def steps_thread(ctx: Any, hold: float = 0.0) -> list[Any]:
+    one = ctx.step("one", _done, "one", ctx, [1, {"a": None}])
+    if ctx.attempt == 1:
+        note("between", ctx)
+        time.sleep(hold)
+        raise ValueError("between the steps")
+    two = ctx.step("two", _done, "two", ctx, 2)
+    return [one, two, ctx.attempt]
+
+
+@app.task(name="steps.cpu", cpu=True, max_attempts=3, backoff=QUICKLY)
+def steps_cpu(ctx: Any, hold: float = 0.0) -> list[Any]:
+    return steps_thread(ctx, hold)

@@ -4,7 +4,7 @@ Checked by test_surface.py with `--strict`: what is revealed and what is refused
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 from psycopg import AsyncConnection, Connection
 
@@ -41,6 +41,14 @@ class Letter(Job):
     async def run(self, ctx: Context) -> None: ...
 
 
+def charge(order: int, *, amount: int = 0) -> str:
+    return f"{order} {amount}"
+
+
+async def ship(order: int) -> datetime:
+    return datetime.now(UTC)
+
+
 async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
     assert_type(add(1, 2), int)
     assert_type(add.enqueue(1, b=2), Handle[int])
@@ -55,13 +63,21 @@ async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
     assert_type(await with_context(ctx, 7), datetime)
     assert_type(plain_context.enqueue("x"), Handle[None])
     assert_type(app.enqueue_many([add.job(i) for i in range(3)], conn=conn), list[Handle[int]])
+    assert_type(await ctx.step("ship", ship, 7), datetime)
+    assert_type(await ctx.step("ship", ship, 7, conn=aconn), datetime)
+    assert_type(ctx.step("charge", charge, 7, amount=3), Any)
+    assert_type(ctx.step("charge", charge, 7, conn=conn), Any)
+    assert_type(ctx.step("charge", lambda: 7), Any)
     assert_type(app.cancel(1), State)
     assert_type(await app.acancel(1), State)
     app.push(Letter(to="ann"), conn=conn, priority=3)
     assert_type(Letter(to="ann").copies, int)
 
 
-async def bad() -> None:
+async def bad(ctx: Context) -> None:
+    ctx.step("charge", charge, "x")  # error: call-overload
+    ctx.step("charge", charge(7))  # error: call-overload
+    ctx.step(charge, 7)  # error: call-overload
     add.enqueue("x")  # error: arg-type
     add.enqueue()  # error: call-arg
     add.enqueue(1, c=2)  # error: call-arg
