@@ -67,6 +67,26 @@ def test_a_job_is_enqueued_and_shown(dsn: str) -> None:
     assert (shown["args"], shown["meta"], shown["priority"], shown["attempts"]) == ({"n": 1.5}, {"a": 1}, -3, [])
 
 
+def test_the_steps_of_a_job_are_shown(dsn: str, conn: "psycopg.Connection[Any]") -> None:
+    job_id = int(pgq("enqueue", "shop.order", PGQ_DSN=dsn).out)
+    conn.execute(
+        "insert into pgqueue.job_steps (job_id, stored_at, attempt, name, result) values"
+        " (%(id)s, '2026-11-22 18:00:02+00', 2, 'ship', 'null'),"
+        " (%(id)s, '2026-11-22 18:00:01+00', 1, 'charge', '[\"é\"]')",
+        {"id": job_id},
+    )
+
+    shown = pgq("jobs", "show", str(job_id), "--json", PGQ_DSN=dsn).json
+    told = pgq("jobs", "show", str(job_id), PGQ_DSN=dsn).out
+
+    assert [(step["name"], step["attempt"], step["result"]) for step in shown["steps"]] == [
+        ("charge", 1, ["é"]),
+        ("ship", 2, None),
+    ]
+    assert "    charge: attempt 1, 2026-11-22" in told
+    assert ', ["é"]\n    ship: attempt 2' in told
+
+
 def test_arguments_come_from_a_file_or_stdin(dsn: str, tmp_path: Path) -> None:
     tmp_path.joinpath("args.json").write_text('{"n": 1}')
 
