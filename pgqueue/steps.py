@@ -170,8 +170,12 @@ class Steps:
         mine = object()
         if self._claimed.setdefault(name, mine) is not mine:
             raise _used_twice(name)
-        if self._stored is None:
-            self._stored = await self._means.ask(calls.stored_steps(self._job_id, self._token), None)
+        try:
+            if self._stored is None:
+                self._stored = await self._means.ask(calls.stored_steps(self._job_id, self._token), None)
+        except BaseException:
+            del self._claimed[name]  # nothing was begun
+            raise
         return self._stored.get(name)
 
     async def _find_through(self, name: str, conn: Any) -> str | None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from psycopg import IsolationLevel
 
 from pgqueue.keeper import duties
 from tests.conftest import Connect
@@ -285,3 +286,34 @@ def test_a_late_retry_still_finds_its_steps(conn: Conn, worker: Worker) -> None:
     make_due(conn, lease.id)
 
     assert stored(conn, worker.claim_one()) == {"one": 1}
+
+
+@pytest.mark.parametrize("level", [IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE])
+def test_i4_a_handler_under_stricter_isolation_reads_and_stores_steps(
+    connect: Connect, conn: Conn, worker: Worker, level: IsolationLevel
+) -> None:
+    enqueue(conn)
+    lease = worker.claim_one()
+    store(conn, lease, "one", 1)
+    handler = connect(autocommit=False)
+    handler.isolation_level = level
+
+    before = stored(handler, lease)
+    store(handler, lease, "two", 2)
+    inside = stored(handler, lease)
+    handler.commit()
+
+    assert (before, inside) == ({"one": 1}, {"one": 1, "two": 2})
+
+
+def test_a_callers_search_path_leads_no_step_astray(connect: Connect, conn: Conn, worker: Worker) -> None:
+    enqueue(conn)
+    lease = worker.claim_one()
+    caller = connect()
+    caller.execute("create schema evil")
+    caller.execute("create table evil.job_steps (job_id bigint)")
+    caller.execute("create function evil.octet_length(text) returns integer language sql as 'select 0'")
+    caller.execute("set search_path = evil, pg_catalog")
+
+    assert store(caller, lease, "one", 1) == 1
+    assert (stored(caller, lease), sweep(caller)) == ({"one": 1}, (0, None))
