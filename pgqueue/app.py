@@ -20,6 +20,7 @@ from pgqueue.handle import Handle
 from pgqueue.operations import Operations
 from pgqueue.policy import FailurePolicy
 from pgqueue.request import PendingJob
+from pgqueue.schedule import Declaration, Declarations
 from pgqueue.task import Definition, Task
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pgqueue.jobclass import Job
     from pgqueue.policy import Rule
     from pgqueue.request import Options
+    from pgqueue.schedule import Missed, Overlap
 
     class TaskOptions(TypedDict, total=False):
         """The options of a task."""
@@ -50,6 +52,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 J = TypeVar("J", bound="Job")
+S = TypeVar("S")
 _FAILURE_OPTIONS = ("max_attempts", "backoff", "policies")
 _OPTIONS = ("name", "queue", "priority", *_FAILURE_OPTIONS, "timeout", "cpu")
 
@@ -80,6 +83,7 @@ class App(Operations):
         self._max_args_bytes = max_args_bytes
         self._tasks: dict[str, Task[..., ..., Any, Any]] = {}
         self._classes: dict[type[Job], Task[..., ..., Any, Any]] = {}
+        self._schedules = Declarations()
         self._client = Client(lambda: self.dsn, schema=lambda: self.schema, pool_size=pool_size, timeout=pool_timeout)
 
     def __repr__(self) -> str:
@@ -99,6 +103,11 @@ class App(Operations):
     def tasks(self) -> Mapping[str, Task[..., ..., Any, Any]]:
         """The tasks by name."""
         return MappingProxyType(self._tasks)
+
+    @property
+    def schedules(self) -> Declarations:
+        """The schedules that the code declares, by name; workers tell the database when they start."""
+        return self._schedules
 
     def configure(self, *, dsn: str | None = None, schema: str | None = None) -> None:
         """Set what the command line knows better; what is None stays. Call it before the first use."""
@@ -152,6 +161,49 @@ class App(Operations):
             return code
 
         return register if cls is None else register(cls)
+
+    def schedule(
+        self,
+        cron: str | None = None,
+        /,
+        *,
+        every: timedelta | None = None,
+        timezone: str = "UTC",
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        missed: Missed = "once",
+        missed_limit: int = 100,
+        overlap: Overlap = "allow",
+        jitter: timedelta | None = None,
+    ) -> Callable[[S], S]:
+        """Enqueue a task again and again: `@app.schedule("0 2 * * *", timezone="Europe/Berlin")` above `@app.task`.
+
+        Several may stand above one task, with names; without `name` it is the task's. `missed` says what becomes of
+        ticks that nobody was there for: skip them, run once, or all of them (the last `missed_limit`). `overlap="skip"`
+        leaves a tick out while the last one's job is unfinished. Raises ConfigError.
+        """
+
+        def declare(code: S) -> S:
+            found: Any = self._classes.get(code) if isinstance(code, type) else code
+            if not isinstance(found, Task) or self._tasks.get(found.name) is not found:
+                raise ConfigError(f"@app.schedule goes above @app.task or @app.job of the same App, got {code!r}")
+            self._schedules.add(
+                Declaration(
+                    task=found,
+                    name=found.name if name is None else name,
+                    cron=cron,
+                    every=every,
+                    timezone=timezone,
+                    args=args,
+                    missed=missed,
+                    missed_limit=missed_limit,
+                    overlap=overlap,
+                    jitter=jitter,
+                )
+            )
+            return code
+
+        return declare
 
     def _register(self, definition: Definition, options: Mapping[str, Any]) -> Task[..., ..., Any, Any]:
         name = options.get("name") or _task.name_of(definition.fn)

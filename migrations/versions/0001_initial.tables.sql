@@ -253,3 +253,43 @@ create table pgqueue.job_steps (
   result    jsonb       not null,
   primary key (job_id, name)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+-- Schedules: what is to be enqueued again and again, by the clock of a place (cron, timezone) or at even distances (every). Workers work
+-- out the times (pgqueue/cron.py); next_at null: nobody has yet, the first tick is the first time after `since`.
+-- `declared` is what the code said last: code that changes wins over an operator's edit. A schedule that cannot tick says why in `error`
+-- and is looked at again at `retry_at`.
+create table pgqueue.job_schedules (
+  name         text primary key check (octet_length(name) between 1 and 200),
+  task         text not null,
+  args         jsonb not null default '{}',
+  meta         jsonb,
+  queue        text not null default 'default',
+  priority     smallint not null default 0 check (priority between -100 and 100),
+  cron         text,
+  every        interval check (every >= '1 s'),
+  timezone     text not null default 'UTC',
+  jitter       interval check (jitter > '0'),
+  missed       text not null default 'once' check (missed in ('skip', 'once', 'all')),
+  missed_limit integer not null default 100 check (missed_limit between 1 and 10000),
+  overlap      text not null default 'allow' check (overlap in ('allow', 'skip')),
+  declared     jsonb,
+  since        timestamptz not null,   -- when it was made, when its times changed, when it was resumed: ticks after it count
+  paused_at    timestamptz,
+  last_at      timestamptz,
+  next_at      timestamptz,
+  last_job_id  bigint,                 -- of the last tick that enqueued one
+  run_job_id   bigint,                 -- of the last run by hand
+  retry_at     timestamptz,
+  error        text,
+  check (num_nonnulls(cron, every) = 1)
+);
+create index job_schedules_due on pgqueue.job_schedules (coalesce(retry_at, next_at, '-infinity')) where paused_at is null;
+
+-- The ticks that were, until retention drops them. The primary key is the promise: one tick, one job, whoever ticks (I10). No job: it was
+-- passed over because the last one's job was unfinished.
+create table pgqueue.schedule_ticks (
+  schedule text        not null references pgqueue.job_schedules on delete cascade,
+  tick_at  timestamptz not null,
+  job_id   bigint,
+  primary key (schedule, tick_at)
+);

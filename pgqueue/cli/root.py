@@ -17,6 +17,7 @@ from pgqueue.cli import (
     migrate,
     queues,
     rework,
+    schedules,
     stats,
     work,
     workers,
@@ -45,6 +46,7 @@ def tree() -> typer.Typer:
         "jobs": ("List, show, retry, cancel and remove jobs.", (jobs, rework)),
         "dlq": ("The dead letters: jobs that will not be tried again by themselves.", (dlq,)),
         "queues": ("List, pause and resume queues.", (queues,)),
+        "schedules": ("Add, list, run, pause, resume and remove schedules.", (schedules,)),
     }
     for name, (help_text, modules) in groups.items():
         branch = command.group(help_text)

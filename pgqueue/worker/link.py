@@ -18,6 +18,7 @@ import psycopg
 
 from pgqueue.keeper import duties
 from pgqueue.keeper.retention import Retention
+from pgqueue.keeper.ticking import tick_due
 from pgqueue.worker import claim as claims
 from pgqueue.worker.lease import Keepalive, Lease, Request
 from pgqueue.worker.session import Rows, Session, draw_worker_id
@@ -72,12 +73,17 @@ class Link:
         """Connect, register, and start beating. Raises psycopg.Error."""
         await self._session.connect()
         await self._register()
+        await self._declare_schedules()
         options = self._options
         house: list[duties.Duty] = [
             duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
             duties.tidy,
+<<<<<<< HEAD
             duties.forgetting_steps(),
+=======
+            tick_due,
+>>>>>>> ae37f8e (Schedules: cron by the clock of a place and even distances, ticked by any number of workers, each tick once)
             Retention(self._app.dsn),
         ]
         self._keepalive = Keepalive(
@@ -145,6 +151,13 @@ class Link:
         log.info(
             "registered", extra={"worker": self.worker_id, "queues": list(self.queues), "pooled": self._session.pooled}
         )
+
+    async def _declare_schedules(self) -> None:
+        if not self._app.schedules:
+            return
+        rows = await self._session.run("declare_schedules", {"definitions": self._app.schedules.as_json()})
+        for name, verdict in rows:
+            log.info("a schedule was declared", extra={"schedule": name, "verdict": verdict})
 
     def forget(self) -> None:
         """The identity is gone: a new one is taken at the next restore."""

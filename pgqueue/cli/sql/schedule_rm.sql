@@ -1,0 +1,2 @@
+-- Removes a schedule.
+select pgqueue.unschedule(%(name)s::text) as removed
