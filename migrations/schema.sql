@@ -415,6 +415,21 @@ begin
     update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
   end loop;
 end $$;
+CREATE FUNCTION pgqueue.declare_schedules(definitions jsonb) RETURNS TABLE(name text, verdict text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _definition jsonb;
+begin
+  for _definition in select d from jsonb_array_elements(definitions) d order by d ->> 'name' collate "C" loop
+    name := _definition ->> 'name';
+    verdict := pgqueue.save_schedule(_definition, true);
+    if verdict <> 'unchanged' then
+      return next;
+    end if;
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.default_burst(rate double precision, per interval) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (GREATEST((1)::double precision, ceil(((rate / (EXTRACT(epoch FROM per))::double precision) / (10)::double precision))))::integer;
@@ -858,12 +873,24 @@ CREATE TABLE pgqueue.flow_nodes (
 CREATE FUNCTION pgqueue.is_node(id bigint) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (EXISTS (SELECT FROM pgqueue.flow_nodes n WHERE (n.id = is_node.id)));
+CREATE FUNCTION pgqueue.iso_time(moment timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN to_char((moment AT TIME ZONE 'UTC'::text), CASE WHEN (date_trunc('second'::text, moment, 'UTC'::text) = moment) THEN 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text END);
 CREATE FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN NULLIF(jsonb_strip_nulls(jsonb_build_object('group', group_key, 'pass', CASE WHEN (group_retry = 'pass'::text) THEN true ELSE NULL::boolean END, 'fair', fair_key, 'limits', (SELECT jsonb_object_agg(o.key, CASE jsonb_typeof(o.value) WHEN 'object'::text THEN ('{"key": "", "weight": 1}'::jsonb || jsonb_strip_nulls(o.value)) ELSE jsonb_build_object('key', COALESCE((o.value #>> '{}'::text[]), ''::text), 'weight', 1) END) AS jsonb_object_agg FROM jsonb_each(CASE jsonb_typeof(job_gates.limits) WHEN 'object'::text THEN job_gates.limits WHEN 'array'::text THEN (SELECT jsonb_object_agg(n.value, '') AS jsonb_object_agg FROM jsonb_array_elements_text(job_gates.limits) n(value)) WHEN 'string'::text THEN jsonb_build_object((job_gates.limits #>> '{}'::text[]), '') ELSE NULL::jsonb END) o(key, value)))), '{}'::jsonb);
 CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
+CREATE FUNCTION pgqueue.known_schedule(name text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not exists (select from pgqueue.job_schedules s where s.name = known_schedule.name) then
+    raise exception using errcode = 'PQ004', message = format('there is no schedule %L', left(known_schedule.name, 200));
+  end if;
+end $$;
 CREATE FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) RETURNS TABLE(id bigint, state text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1152,6 +1179,19 @@ begin
   end if;
   insert into pgqueue.paused_queues (queue, paused_at) values (pause.queue, clock_timestamp()) on conflict do nothing;
   return found;
+end $$;
+CREATE FUNCTION pgqueue.pause_schedule(name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update pgqueue.job_schedules s set paused_at = clock_timestamp(), next_at = null, retry_at = null
+  where s.name = pause_schedule.name and s.paused_at is null;
+  if not found then
+    perform pgqueue.known_schedule(pause_schedule.name);
+    return false;
+  end if;
+  return true;
 end $$;
 CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
     LANGUAGE sql STABLE
@@ -1493,6 +1533,19 @@ begin
   end if;
   return false;
 end $$;
+CREATE FUNCTION pgqueue.resume_schedule(name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update pgqueue.job_schedules s set paused_at = null, since = clock_timestamp(), next_at = null, retry_at = null
+  where s.name = resume_schedule.name and s.paused_at is not null;
+  if not found then
+    perform pgqueue.known_schedule(resume_schedule.name);
+    return false;
+  end if;
+  return true;
+end $$;
 CREATE FUNCTION pgqueue.retry(id bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1547,6 +1600,142 @@ begin
     perform pgqueue.requeue_cancelled(retry.id, _at);
   end if;
   return id;
+end $$;
+CREATE FUNCTION pgqueue.run_schedule(name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _schedule pgqueue.job_schedules;
+  _job bigint;
+begin
+  select s.* into _schedule from pgqueue.job_schedules s where s.name = run_schedule.name for update;
+  if not found then
+    perform pgqueue.known_schedule(run_schedule.name);
+  end if;
+  _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
+                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name));
+  update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
+  return _job;
+end $$;
+CREATE FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _error constant text := pgqueue.schedule_error(definition);
+  _new pgqueue.job_schedules;
+  _old pgqueue.job_schedules;
+  _other_times boolean;
+begin
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  _new.name := definition ->> 'name';
+  _new.task := definition ->> 'task';
+  _new.args := coalesce(nullif(definition -> 'args', 'null'), '{}');
+  _new.meta := nullif(definition -> 'meta', 'null');
+  _new.queue := coalesce(definition ->> 'queue', 'default');
+  _new.priority := coalesce((definition ->> 'priority')::smallint, 0);
+  _new.cron := definition ->> 'cron';
+  _new.every := make_interval(secs => extract(epoch from (definition ->> 'every')::interval)::double precision);
+  _new.timezone := definition ->> 'timezone';
+  _new.jitter := (definition ->> 'jitter')::interval;
+  _new.missed := coalesce(definition ->> 'missed', 'once');
+  _new.missed_limit := coalesce((definition ->> 'missed_limit')::integer, 100);
+  _new.overlap := coalesce(definition ->> 'overlap', 'allow');
+  _new.declared := case when from_code then definition end;
+  _new.since := _now;
+  loop
+    insert into pgqueue.job_schedules select _new.* on conflict do nothing;
+    if found then
+      return 'created';
+    end if;
+    select s.* into _old from pgqueue.job_schedules s where s.name = _new.name for update;
+    exit when found;  -- else it was removed in between
+  end loop;
+  if from_code and _old.declared = definition then
+    return 'unchanged';
+  end if;
+  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
+     is not distinct from
+     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
+    update pgqueue.job_schedules s set declared = coalesce(_new.declared, s.declared) where s.name = _new.name and from_code;
+    return 'unchanged';
+  end if;
+  _other_times := (_old.cron, _old.every, _old.timezone) is distinct from (_new.cron, _new.every, _new.timezone);
+  update pgqueue.job_schedules s
+  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, cron = _new.cron, every = _new.every,
+      timezone = _new.timezone, jitter = _new.jitter, missed = _new.missed, missed_limit = _new.missed_limit, overlap = _new.overlap,
+      declared = coalesce(_new.declared, s.declared), retry_at = null, error = null,
+      since = case when _other_times then _now else s.since end, next_at = case when not _other_times then s.next_at end
+  where s.name = _new.name;
+  return 'changed';
+end $$;
+CREATE FUNCTION pgqueue.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, args jsonb DEFAULT '{}'::jsonb, timezone text DEFAULT 'UTC'::text, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, missed text DEFAULT 'once'::text, missed_limit integer DEFAULT NULL::integer, overlap text DEFAULT 'allow'::text, jitter interval DEFAULT NULL::interval, meta jsonb DEFAULT NULL::jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+begin
+  return pgqueue.save_schedule(jsonb_build_object('name', name, 'task', task, 'cron', cron, 'every', every, 'args', args, 'timezone', timezone,
+    'queue', queue, 'priority', priority, 'missed', coalesce(missed, 'once'), 'missed_limit', missed_limit, 'overlap', coalesce(overlap, 'allow'),
+    'jitter', jitter, 'meta', meta), false);
+end $$;
+CREATE FUNCTION pgqueue.schedule_error(definition jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _name constant text := definition ->> 'name';
+  _every interval;
+  _jitter interval;
+  _job text;
+  _bad text;
+begin
+  begin
+    _every := (definition ->> 'every')::interval;
+    _jitter := (definition ->> 'jitter')::interval;
+    perform now() at time zone (definition ->> 'timezone');
+  exception when data_exception then
+    return format('schedule %L: %s', left(_name, 200), sqlerrm);
+  end;
+  _bad := case
+    when coalesce(_name, '') = '' then 'name: must not be empty'
+    when octet_length(_name) > 200 then format('name: at most 200 bytes, got %s', octet_length(_name))
+    when num_nonnulls(definition ->> 'cron', _every) <> 1 then 'give cron or every, one of them'
+    when definition ->> 'cron' = '' or octet_length(definition ->> 'cron') > 500 then 'cron: must have from 1 to 500 bytes'
+    when extract(year from _every) <> 0 or extract(month from _every) <> 0 then
+      'every: months differ in length; use cron, as in 0 0 1 * *'
+    when _every not between interval '1 s' and interval '3650 days' then format('every: must be from 1 second to 3650 days, got %s', _every)
+    when definition ->> 'timezone' is null then 'timezone: must be a name such as Europe/Berlin'
+    when _every is not null and definition ->> 'timezone' <> 'UTC' then 'timezone: belongs to cron; every counts in even distances'
+    when extract(year from _jitter) <> 0 or extract(month from _jitter) <> 0 or _jitter not between interval '1 ms' and interval '30 days' then
+      format('jitter: must be from 1 millisecond to 30 days, got %s', _jitter)
+    when definition ->> 'missed' not in ('skip', 'once', 'all') then format('missed: must be skip, once or all, got %L', definition ->> 'missed')
+    when (definition ->> 'missed_limit')::bigint not between 1 and 10000 then
+      format('missed_limit: must be from 1 to 10000, got %s', definition ->> 'missed_limit')
+    when definition ->> 'overlap' not in ('allow', 'skip') then format('overlap: must be allow or skip, got %L', definition ->> 'overlap')
+    when definition -> 'meta' ?| array['schedule', 'tick'] then 'meta: schedule and tick are set by the schedule itself'
+    end;
+  if _bad is null then
+    _job := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object('task', coalesce(definition ->> 'task', ''), 'queue', definition ->> 'queue',
+      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta'));
+    _bad := replace(_job, format('PQ004 cannot enqueue task %L: ', left(coalesce(definition ->> 'task', ''), 100)), '');
+  end if;
+  return format('schedule %L: ', left(_name, 200)) || _bad;
+end $$;
+CREATE FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update pgqueue.job_schedules s set error = left(schedule_failed.error, 1000), retry_at = clock_timestamp() + schedule_failed.retry_after
+  where s.name = schedule_failed.name and s.since = schedule_failed.since and s.next_at is not distinct from schedule_failed.expected_next_at
+    and s.paused_at is null;
+  return found;
 end $$;
 CREATE FUNCTION pgqueue.schema_name() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1943,6 +2132,52 @@ begin
   end loop;
   return _all;
 end $$;
+CREATE FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _ahead constant boolean := coalesce(current_setting('pgq.fast_forward', true), '') = 'on';
+  _schedule pgqueue.job_schedules;
+  _tick timestamptz;
+  _before timestamptz := '-infinity';
+  _offset interval;
+  _job bigint;
+  _count integer := 0;
+begin
+  select s.* into _schedule from pgqueue.job_schedules s
+  where s.name = tick.name and s.since = tick.since and s.next_at is not distinct from tick.expected_next_at and s.paused_at is null
+  for update skip locked;
+  if not found then
+    return null;
+  end if;
+  foreach _tick in array tick.ticks loop
+    if _tick <= _before or _tick >= tick.next_at or (_tick > _now and not _ahead) then
+      raise exception using errcode = 'PQ004', message = format('schedule %L: the tick %s is out of order, or in the future', tick.name, _tick);
+    end if;
+    _before := _tick;
+    continue when exists (select from pgqueue.schedule_ticks t where t.schedule = tick.name and t.tick_at = _tick);
+    _job := null;
+    if _schedule.overlap = 'allow'
+       or not exists (select from pgqueue.queued_jobs q where q.id in (_schedule.last_job_id, _schedule.run_job_id)) then
+      -- Always the same for a tick: a 32-bit hash of name and time, as a part of the jitter.
+      _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
+      _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
+        run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
+        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)));
+      _schedule.last_job_id := _job;
+      _count := _count + 1;
+    end if;
+    insert into pgqueue.schedule_ticks (schedule, tick_at, job_id) values (tick.name, _tick, _job);
+    _schedule.last_at := greatest(_schedule.last_at, _tick);
+  end loop;
+  update pgqueue.job_schedules s
+  set next_at = tick.next_at, last_at = _schedule.last_at, last_job_id = _schedule.last_job_id, retry_at = null, error = null
+  where s.name = tick.name;
+  return _count;
+end $$;
 CREATE FUNCTION pgqueue.unknown_job(id bigint) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1956,6 +2191,14 @@ CREATE FUNCTION pgqueue.unknown_outcome(outcome text) RETURNS text
 begin
   raise exception using errcode = 'PQ004', message = format('settle: unknown outcome %L', left(outcome, 100)),
     hint = 'The outcomes are succeeded, failed, dead, cancelled, expired, snoozed, released and lost.';
+end $$;
+CREATE FUNCTION pgqueue.unschedule(name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from pgqueue.job_schedules s where s.name = unschedule.name;
+  return found;
 end $$;
 CREATE FUNCTION pgqueue.wake_key(queue text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2088,6 +2331,38 @@ CREATE TABLE pgqueue.job_progress (
     CONSTRAINT job_progress_fraction_check CHECK (((fraction >= (0)::double precision) AND (fraction <= (1)::double precision)))
 )
 WITH (fillfactor='50');
+CREATE TABLE pgqueue.job_schedules (
+    name text NOT NULL,
+    task text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    meta jsonb,
+    queue text DEFAULT 'default'::text NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    cron text,
+    every interval,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    jitter interval,
+    missed text DEFAULT 'once'::text NOT NULL,
+    missed_limit integer DEFAULT 100 NOT NULL,
+    overlap text DEFAULT 'allow'::text NOT NULL,
+    declared jsonb,
+    since timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    last_at timestamp with time zone,
+    next_at timestamp with time zone,
+    last_job_id bigint,
+    run_job_id bigint,
+    retry_at timestamp with time zone,
+    error text,
+    CONSTRAINT job_schedules_check CHECK ((num_nonnulls(cron, every) = 1)),
+    CONSTRAINT job_schedules_every_check CHECK ((every >= '00:00:01'::interval)),
+    CONSTRAINT job_schedules_jitter_check CHECK ((jitter > '00:00:00'::interval)),
+    CONSTRAINT job_schedules_missed_check CHECK ((missed = ANY (ARRAY['skip'::text, 'once'::text, 'all'::text]))),
+    CONSTRAINT job_schedules_missed_limit_check CHECK (((missed_limit >= 1) AND (missed_limit <= 10000))),
+    CONSTRAINT job_schedules_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200))),
+    CONSTRAINT job_schedules_overlap_check CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text]))),
+    CONSTRAINT job_schedules_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
+);
 CREATE TABLE pgqueue.job_steps (
     job_id bigint NOT NULL,
     stored_at timestamp with time zone NOT NULL,
@@ -2347,6 +2622,32 @@ CREATE VIEW pgqueue.queues AS
      LEFT JOIN recent r ON ((r.queue = n.queue)))
      LEFT JOIN dead d ON ((d.queue = n.queue)))
      LEFT JOIN failed b ON ((b.queue = n.queue)));
+CREATE TABLE pgqueue.schedule_ticks (
+    schedule text NOT NULL,
+    tick_at timestamp with time zone NOT NULL,
+    job_id bigint
+);
+CREATE VIEW pgqueue.schedules AS
+ SELECT name,
+    task,
+    cron,
+    timezone,
+    (paused_at IS NOT NULL) AS paused,
+    last_at,
+    next_at,
+    every,
+    jitter,
+    missed,
+    missed_limit,
+    overlap,
+    queue,
+    priority,
+    args,
+    meta,
+    last_job_id,
+    (declared IS NOT NULL) AS in_code,
+    error
+   FROM pgqueue.job_schedules s;
 CREATE TABLE pgqueue.settings (
     only_row boolean DEFAULT true NOT NULL,
     max_args_bytes integer DEFAULT 1048576 NOT NULL,
@@ -2393,6 +2694,8 @@ ALTER TABLE ONLY pgqueue.job_keys
     ADD CONSTRAINT job_keys_pkey PRIMARY KEY (queue, key);
 ALTER TABLE ONLY pgqueue.job_progress
     ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.job_schedules
+    ADD CONSTRAINT job_schedules_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY pgqueue.job_steps
     ADD CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, name);
 ALTER TABLE ONLY pgqueue.lane_waits
@@ -2409,6 +2712,8 @@ ALTER TABLE ONLY pgqueue.queue_policies
     ADD CONSTRAINT queue_policies_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY pgqueue.queued_jobs
     ADD CONSTRAINT queued_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.schedule_ticks
+    ADD CONSTRAINT schedule_ticks_pkey PRIMARY KEY (schedule, tick_at);
 ALTER TABLE ONLY pgqueue.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.worker_processes
@@ -2420,10 +2725,13 @@ CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finish
 CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
 CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX job_keys_until ON pgqueue.job_keys USING btree (until) WHERE (until IS NOT NULL);
+CREATE INDEX job_schedules_due ON pgqueue.job_schedules USING btree (COALESCE(retry_at, next_at, '-infinity'::timestamp with time zone)) WHERE (paused_at IS NULL);
 CREATE INDEX lane_waits_job ON pgqueue.lane_waits USING btree (job_id);
 CREATE INDEX permits_lane ON pgqueue.permits USING btree (kind, name, key, job_id);
 CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE (NOT suspect);
 CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
+ALTER TABLE ONLY pgqueue.schedule_ticks
+    ADD CONSTRAINT schedule_ticks_schedule_fkey FOREIGN KEY (schedule) REFERENCES pgqueue.job_schedules(name) ON DELETE CASCADE;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
@@ -2437,6 +2745,7 @@ REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text,
 REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
@@ -2454,8 +2763,10 @@ REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp 
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.known_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
@@ -2469,6 +2780,7 @@ REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.pause_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
@@ -2482,7 +2794,13 @@ REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.rescue() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.resume_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
@@ -2495,8 +2813,10 @@ REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;

@@ -255,6 +255,46 @@ create table pgqueue.job_steps (
   primary key (job_id, name)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
+-- Schedules: what is to be enqueued again and again, by the clock of a place (cron, timezone) or at even distances (every). Workers work
+-- out the times (pgqueue/cron.py); next_at null: nobody has yet, the first tick is the first time after `since`.
+-- `declared` is what the code said last: code that changes wins over an operator's edit. A schedule that cannot tick says why in `error`
+-- and is looked at again at `retry_at`.
+create table pgqueue.job_schedules (
+  name         text primary key check (octet_length(name) between 1 and 200),
+  task         text not null,
+  args         jsonb not null default '{}',
+  meta         jsonb,
+  queue        text not null default 'default',
+  priority     smallint not null default 0 check (priority between -100 and 100),
+  cron         text,
+  every        interval check (every >= '1 s'),
+  timezone     text not null default 'UTC',
+  jitter       interval check (jitter > '0'),
+  missed       text not null default 'once' check (missed in ('skip', 'once', 'all')),
+  missed_limit integer not null default 100 check (missed_limit between 1 and 10000),
+  overlap      text not null default 'allow' check (overlap in ('allow', 'skip')),
+  declared     jsonb,
+  since        timestamptz not null,   -- when it was made, when its times changed, when it was resumed: ticks after it count
+  paused_at    timestamptz,
+  last_at      timestamptz,
+  next_at      timestamptz,
+  last_job_id  bigint,                 -- of the last tick that enqueued one
+  run_job_id   bigint,                 -- of the last run by hand
+  retry_at     timestamptz,
+  error        text,
+  check (num_nonnulls(cron, every) = 1)
+);
+create index job_schedules_due on pgqueue.job_schedules (coalesce(retry_at, next_at, '-infinity')) where paused_at is null;
+
+-- The ticks that were, until retention drops them. The primary key is the promise: one tick, one job, whoever ticks (I10). No job: it was
+-- passed over because the last one's job was unfinished.
+create table pgqueue.schedule_ticks (
+  schedule text        not null references pgqueue.job_schedules on delete cascade,
+  tick_at  timestamptz not null,
+  job_id   bigint,
+  primary key (schedule, tick_at)
+);
+
 -- functions/10_schema_name.sql
 -- The name of the schema that this installation lives in.
 create function pgqueue.schema_name() returns text
@@ -2239,6 +2279,50 @@ begin
   left join pgqueue.finished_jobs f on f.id = g.id
   left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
+-- functions/65_schedule_error.sql
+-- What is wrong with the definition of a schedule, an object with the names of schedule's arguments: null when nothing is, else a message.
+-- The cron expression and the finer points of the time zone are Python's to judge: a schedule that cannot be worked out says so in its row.
+create function pgqueue.schedule_error(definition jsonb) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  _name constant text := definition ->> 'name';
+  _every interval;
+  _jitter interval;
+  _job text;
+  _bad text;
+begin
+  begin
+    _every := (definition ->> 'every')::interval;
+    _jitter := (definition ->> 'jitter')::interval;
+    perform now() at time zone (definition ->> 'timezone');
+  exception when data_exception then
+    return format('schedule %L: %s', left(_name, 200), sqlerrm);
+  end;
+  _bad := case
+    when coalesce(_name, '') = '' then 'name: must not be empty'
+    when octet_length(_name) > 200 then format('name: at most 200 bytes, got %s', octet_length(_name))
+    when num_nonnulls(definition ->> 'cron', _every) <> 1 then 'give cron or every, one of them'
+    when definition ->> 'cron' = '' or octet_length(definition ->> 'cron') > 500 then 'cron: must have from 1 to 500 bytes'
+    when extract(year from _every) <> 0 or extract(month from _every) <> 0 then
+      'every: months differ in length; use cron, as in 0 0 1 * *'
+    when _every not between interval '1 s' and interval '3650 days' then format('every: must be from 1 second to 3650 days, got %s', _every)
+    when definition ->> 'timezone' is null then 'timezone: must be a name such as Europe/Berlin'
+    when _every is not null and definition ->> 'timezone' <> 'UTC' then 'timezone: belongs to cron; every counts in even distances'
+    when extract(year from _jitter) <> 0 or extract(month from _jitter) <> 0 or _jitter not between interval '1 ms' and interval '30 days' then
+      format('jitter: must be from 1 millisecond to 30 days, got %s', _jitter)
+    when definition ->> 'missed' not in ('skip', 'once', 'all') then format('missed: must be skip, once or all, got %L', definition ->> 'missed')
+    when (definition ->> 'missed_limit')::bigint not between 1 and 10000 then
+      format('missed_limit: must be from 1 to 10000, got %s', definition ->> 'missed_limit')
+    when definition ->> 'overlap' not in ('allow', 'skip') then format('overlap: must be allow or skip, got %L', definition ->> 'overlap')
+    when definition -> 'meta' ?| array['schedule', 'tick'] then 'meta: schedule and tick are set by the schedule itself'
+    end;
+  if _bad is null then
+    _job := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object('task', coalesce(definition ->> 'task', ''), 'queue', definition ->> 'queue',
+      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta'));
+    _bad := replace(_job, format('PQ004 cannot enqueue task %L: ', left(coalesce(definition ->> 'task', ''), 100)), '');
+  end if;
+  return format('schedule %L: ', left(_name, 200)) || _bad;
+end $$;
 -- functions/65_stored_steps.sql
 -- The steps that earlier attempts of a job, or this one, have stored: all of them, or the one of that name. For the holder of the lease
 -- only, so that an attempt which has lost its job learns of it before it begins a step and not after (I4); everybody else reads the view
@@ -2253,6 +2337,81 @@ begin
   return query
   select s.name, s.result from pgqueue.job_steps s
   where s.job_id = stored_steps.id and (stored_steps.name is null or s.name = stored_steps.name);
+end $$;
+-- functions/66_save_schedule.sql
+-- Makes or changes a schedule; returns created, changed or unchanged. `from_code` is a declaration: it changes nothing while the code says
+-- what it said last, so that what an operator edited since stays until the code itself changes.
+-- When its times change, next_at is forgotten and worked out anew from now on; else the ticks go on as they were, missed ones too.
+-- An error is forgotten with any change. Raises PQ004. Locks: the schedule's row. A death leaves all of it or nothing.
+create function pgqueue.save_schedule(definition jsonb, from_code boolean) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _error constant text := pgqueue.schedule_error(definition);
+  _new pgqueue.job_schedules;
+  _old pgqueue.job_schedules;
+  _other_times boolean;
+begin
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  _new.name := definition ->> 'name';
+  _new.task := definition ->> 'task';
+  _new.args := coalesce(nullif(definition -> 'args', 'null'), '{}');
+  _new.meta := nullif(definition -> 'meta', 'null');
+  _new.queue := coalesce(definition ->> 'queue', 'default');
+  _new.priority := coalesce((definition ->> 'priority')::smallint, 0);
+  _new.cron := definition ->> 'cron';
+  _new.every := make_interval(secs => extract(epoch from (definition ->> 'every')::interval)::double precision);
+  _new.timezone := definition ->> 'timezone';
+  _new.jitter := (definition ->> 'jitter')::interval;
+  _new.missed := coalesce(definition ->> 'missed', 'once');
+  _new.missed_limit := coalesce((definition ->> 'missed_limit')::integer, 100);
+  _new.overlap := coalesce(definition ->> 'overlap', 'allow');
+  _new.declared := case when from_code then definition end;
+  _new.since := _now;
+  loop
+    insert into pgqueue.job_schedules select _new.* on conflict do nothing;
+    if found then
+      return 'created';
+    end if;
+    select s.* into _old from pgqueue.job_schedules s where s.name = _new.name for update;
+    exit when found;  -- else it was removed in between
+  end loop;
+  if from_code and _old.declared = definition then
+    return 'unchanged';
+  end if;
+  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
+     is not distinct from
+     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
+    update pgqueue.job_schedules s set declared = coalesce(_new.declared, s.declared) where s.name = _new.name and from_code;
+    return 'unchanged';
+  end if;
+  _other_times := (_old.cron, _old.every, _old.timezone) is distinct from (_new.cron, _new.every, _new.timezone);
+  update pgqueue.job_schedules s
+  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, cron = _new.cron, every = _new.every,
+      timezone = _new.timezone, jitter = _new.jitter, missed = _new.missed, missed_limit = _new.missed_limit, overlap = _new.overlap,
+      declared = coalesce(_new.declared, s.declared), retry_at = null, error = null,
+      since = case when _other_times then _now else s.since end, next_at = case when not _other_times then s.next_at end
+  where s.name = _new.name;
+  return 'changed';
+end $$;
+
+-- Takes the schedules that the code declares, an array of definitions; returns those that are new or changed. In the order of their names,
+-- so that workers that start together wait for one another and do not deadlock. Raises PQ004. Locks: the rows, by name.
+create function pgqueue.declare_schedules(definitions jsonb) returns table (name text, verdict text)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  _definition jsonb;
+begin
+  for _definition in select d from jsonb_array_elements(definitions) d order by d ->> 'name' collate "C" loop
+    name := _definition ->> 'name';
+    verdict := pgqueue.save_schedule(_definition, true);
+    if verdict <> 'unchanged' then
+      return next;
+    end if;
+  end loop;
 end $$;
 -- functions/66_store_step.sql
 -- Stores the result of a step, and returns what is stored: of two writes of one step the first counts, so that a worker whose answer was
@@ -2287,6 +2446,87 @@ begin
   select s.result into _stored from pgqueue.job_steps s where s.job_id = store_step.id and s.name = store_step.name;
   return _stored;
 end $$;
+-- functions/67_schedule.sql
+-- Makes a schedule, or gives an existing one these contents: an argument left out is its default, not what it was. Returns created, changed
+-- or unchanged. The job of each tick has {"schedule": name, "tick": time} in its meta.
+--   cron      five fields by the clock of `timezone`, or @daily and the like    every  even distances, counted from 1970-01-01 00:00 UTC
+--   missed    ticks nobody was there for: skip, once (the last of them) or all (the last missed_limit)
+--   overlap   skip: no job while the last one is unfinished       jitter  each job is due up to so much later, always the same for a tick
+-- A cron expression is judged by the workers (and the command line): a bad one shows as the schedule's error.
+-- Raises PQ004. Locks: the schedule's row.
+create function pgqueue.schedule(name text, task text, cron text default null, every interval default null, args jsonb default '{}',
+  timezone text default 'UTC', queue text default null, priority integer default null, missed text default 'once',
+  missed_limit integer default null, overlap text default 'allow', jitter interval default null, meta jsonb default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+  return pgqueue.save_schedule(jsonb_build_object('name', name, 'task', task, 'cron', cron, 'every', every, 'args', args, 'timezone', timezone,
+    'queue', queue, 'priority', priority, 'missed', coalesce(missed, 'once'), 'missed_limit', missed_limit, 'overlap', coalesce(overlap, 'allow'),
+    'jitter', jitter, 'meta', meta), false);
+end $$;
+
+-- Removes a schedule with the memory of its ticks; its jobs stay. Returns whether there was one. Code that still declares it makes it
+-- anew when its worker starts. Locks: the schedule's row.
+create function pgqueue.unschedule(name text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from pgqueue.job_schedules s where s.name = unschedule.name;
+  return found;
+end $$;
+
+-- Stops the ticks of a schedule. Returns whether it was not paused before. Raises PQ004 when there is none. Locks: the schedule's row.
+create function pgqueue.pause_schedule(name text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update pgqueue.job_schedules s set paused_at = clock_timestamp(), next_at = null, retry_at = null
+  where s.name = pause_schedule.name and s.paused_at is null;
+  if not found then
+    perform pgqueue.known_schedule(pause_schedule.name);
+    return false;
+  end if;
+  return true;
+end $$;
+
+-- Lets a schedule tick again, from now on: what fell into the pause was not wanted, and is not missed. Returns whether it was paused.
+-- Raises PQ004 when there is none. Locks: the schedule's row.
+create function pgqueue.resume_schedule(name text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update pgqueue.job_schedules s set paused_at = null, since = clock_timestamp(), next_at = null, retry_at = null
+  where s.name = resume_schedule.name and s.paused_at is not null;
+  if not found then
+    perform pgqueue.known_schedule(resume_schedule.name);
+    return false;
+  end if;
+  return true;
+end $$;
+
+-- Enqueues a job of the schedule at once and returns its id: not a tick, so next_at stays, and neither pause nor overlap is asked. A later
+-- tick with overlap => 'skip' waits for it too. Raises PQ004 when there is none. Locks: the schedule's row.
+create function pgqueue.run_schedule(name text) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  _schedule pgqueue.job_schedules;
+  _job bigint;
+begin
+  select s.* into _schedule from pgqueue.job_schedules s where s.name = run_schedule.name for update;
+  if not found then
+    perform pgqueue.known_schedule(run_schedule.name);
+  end if;
+  _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
+                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name));
+  update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
+  return _job;
+end $$;
+
+-- Raises PQ004 unless there is a schedule of this name.
+create function pgqueue.known_schedule(name text) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (select from pgqueue.job_schedules s where s.name = known_schedule.name) then
+    raise exception using errcode = 'PQ004', message = format('there is no schedule %L', left(known_schedule.name, 200));
+  end if;
+end $$;
 -- functions/67_sweep_steps.sql
 -- Drops the steps of jobs that will never run again: those that succeeded an hour ago, and those that nobody knows any more (removed, or
 -- dropped by retention). Dead and cancelled jobs keep theirs, because they can be retried. Looks at the next `max_jobs` jobs after `after` that have
@@ -2317,6 +2557,80 @@ begin
   select count(*) into dropped from gone;
   last := case when cardinality(_jobs) = max_jobs then _jobs[max_jobs] end;
   return next;
+end $$;
+-- functions/68_tick.sql
+-- Ticks a schedule: enqueues one job for each of these times, notes them, and moves next_at on, all or nothing (I10). Returns the number of
+-- jobs; null when another was first, or the schedule changed since it was read: then nothing was done.
+-- Any number of workers may try. Why each tick enqueues once:
+--   1. The row is locked before anything is done, so those who tick one schedule come one after the other; who cannot have it at once
+--      goes away (skip locked). No lock outlives this one statement, so a client that dies or freezes between two statements holds none.
+--   2. It must still be as the caller read it: `since` names the definition of its times (it changes when they do, and on resume), next_at
+--      the place in them. The first to come moves next_at forward in the transaction that enqueues, so the second finds another value.
+--   3. Should next_at ever go back (a failover that lost commits is no such case: there the jobs are gone as well), the primary key
+--      (schedule, tick_at) is left, and a tick that was is passed over.
+-- A death before commit leaves nothing: the next worker ticks the same times. After it: all of it is there, and next_at has moved.
+-- A tick that lies in the future is refused with PQ004 (I7), but for tests and demos that set pgq.fast_forward in their transaction.
+-- Raises also what enqueue raises. Locks: the schedule's row, only trying, then new rows alone.
+create function pgqueue.tick(name text, since timestamptz, expected_next_at timestamptz, ticks timestamptz[], next_at timestamptz) returns integer
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _ahead constant boolean := coalesce(current_setting('pgq.fast_forward', true), '') = 'on';
+  _schedule pgqueue.job_schedules;
+  _tick timestamptz;
+  _before timestamptz := '-infinity';
+  _offset interval;
+  _job bigint;
+  _count integer := 0;
+begin
+  select s.* into _schedule from pgqueue.job_schedules s
+  where s.name = tick.name and s.since = tick.since and s.next_at is not distinct from tick.expected_next_at and s.paused_at is null
+  for update skip locked;
+  if not found then
+    return null;
+  end if;
+  foreach _tick in array tick.ticks loop
+    if _tick <= _before or _tick >= tick.next_at or (_tick > _now and not _ahead) then
+      raise exception using errcode = 'PQ004', message = format('schedule %L: the tick %s is out of order, or in the future', tick.name, _tick);
+    end if;
+    _before := _tick;
+    continue when exists (select from pgqueue.schedule_ticks t where t.schedule = tick.name and t.tick_at = _tick);
+    _job := null;
+    if _schedule.overlap = 'allow'
+       or not exists (select from pgqueue.queued_jobs q where q.id in (_schedule.last_job_id, _schedule.run_job_id)) then
+      -- Always the same for a tick: a 32-bit hash of name and time, as a part of the jitter.
+      _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
+      _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
+        run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
+        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)));
+      _schedule.last_job_id := _job;
+      _count := _count + 1;
+    end if;
+    insert into pgqueue.schedule_ticks (schedule, tick_at, job_id) values (tick.name, _tick, _job);
+    _schedule.last_at := greatest(_schedule.last_at, _tick);
+  end loop;
+  update pgqueue.job_schedules s
+  set next_at = tick.next_at, last_at = _schedule.last_at, last_job_id = _schedule.last_job_id, retry_at = null, error = null
+  where s.name = tick.name;
+  return _count;
+end $$;
+
+-- A time as ISO 8601 in UTC: 2026-11-22T02:00:00Z, with microseconds where it has a fraction.
+create function pgqueue.iso_time(moment timestamptz) returns text
+language sql stable parallel safe
+return to_char(moment at time zone 'UTC',
+               case when date_trunc('second', moment, 'UTC') = moment then 'YYYY-MM-DD"T"HH24:MI:SS"Z"' else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end);
+
+-- Notes why a schedule could not tick, and when to look again, unless it has changed since it was read. Its tick is not lost: next_at
+-- stays. So one bad schedule stops no other (I15). Locks: the schedule's row.
+create function pgqueue.schedule_failed(name text, since timestamptz, expected_next_at timestamptz, error text, retry_after interval) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update pgqueue.job_schedules s set error = left(schedule_failed.error, 1000), retry_at = clock_timestamp() + schedule_failed.retry_after
+  where s.name = schedule_failed.name and s.since = schedule_failed.since and s.next_at is not distinct from schedule_failed.expected_next_at
+    and s.paused_at is null;
+  return found;
 end $$;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
@@ -2406,6 +2720,13 @@ create view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive
 from pgqueue.worker_processes w;
+-- functions/74_view_schedules.sql
+-- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
+create view pgqueue.schedules as
+select s.name, s.task, s.cron, s.timezone, s.paused_at is not null as paused, s.last_at, s.next_at,
+       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.last_job_id,
+       s.declared is not null as in_code, s.error
+from pgqueue.job_schedules s;
 -- functions/74_view_steps.sql
 -- Steps that jobs have stored (ctx.step), with the attempt that ran each.
 create view pgqueue.steps as

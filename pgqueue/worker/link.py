@@ -79,11 +79,8 @@ class Link:
             duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
             duties.tidy,
-<<<<<<< HEAD
             duties.forgetting_steps(),
-=======
             tick_due,
->>>>>>> ae37f8e (Schedules: cron by the clock of a place and even distances, ticked by any number of workers, each tick once)
             Retention(self._app.dsn),
         ]
         self._keepalive = Keepalive(
