@@ -19,10 +19,16 @@ HOUR = timedelta(hours=1)
 
 def schedule(conn: Conn, name: str = "s", **options: Any) -> str:
     """Make a schedule, hourly unless said otherwise."""
-    given: dict[str, Any] = {"task": "t", **({} if {"cron", "every"} & options.keys() else {"every": "1 hour"}), **options}
+    given: dict[str, Any] = {
+        "task": "t",
+        **({} if {"cron", "every"} & options.keys() else {"every": "1 hour"}),
+        **options,
+    }
     names = "".join(f", {key} => %({key})s" for key in given)
     params = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in given.items()}
-    return str(conn.execute(f"select pgqueue.schedule(%(name)s{names})".encode(), {"name": name, **params}).fetchall()[0][0])
+    return str(
+        conn.execute(f"select pgqueue.schedule(%(name)s{names})".encode(), {"name": name, **params}).fetchall()[0][0]
+    )
 
 
 def row(conn: Conn, name: str = "s", table: str = "job_schedules") -> dict[str, Any]:
@@ -45,7 +51,9 @@ def tick(conn: Conn, *ticks: datetime, next_at: datetime | None = None, name: st
 
 
 def ticks_of(conn: Conn, name: str = "s") -> list[tuple[datetime, int | None]]:
-    return conn.execute("select tick_at, job_id from pgqueue.schedule_ticks where schedule = %s order by 1", [name]).fetchall()
+    return conn.execute(
+        "select tick_at, job_id from pgqueue.schedule_ticks where schedule = %s order by 1", [name]
+    ).fetchall()
 
 
 def past(conn: Conn, *minutes: int) -> list[datetime]:
@@ -61,7 +69,13 @@ def test_i10_a_tick_enqueues_its_job_and_says_so_in_meta(conn: Conn) -> None:
 
     (job_id,) = column(conn, "select id from pgqueue.jobs")
     made = job(conn, job_id)
-    assert (made["task"], made["args"], made["queue"], made["priority"], made["state"]) == ("t", {"n": 7}, "mail", -5, "ready")
+    assert (made["task"], made["args"], made["queue"], made["priority"], made["state"]) == (
+        "t",
+        {"n": 7},
+        "mail",
+        -5,
+        "ready",
+    )
     assert made["meta"] == {"owner": "ops", "schedule": "s", "tick": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
     assert ticks_of(conn) == [(at, job_id)]
     shown = row(conn, table="schedules")
@@ -141,7 +155,12 @@ def test_i7_a_tick_of_the_future_is_refused_and_so_is_disorder(conn: Conn, refus
     schedule(conn)
     one, two = past(conn, 30, 20)
 
-    for ticks, next_at in (([clock(conn) + HOUR], clock(conn) + 2 * HOUR), ([two, one], None), ([one, one], None), ([one, two], two)):
+    for ticks, next_at in (
+        ([clock(conn) + HOUR], clock(conn) + 2 * HOUR),
+        ([two, one], None),
+        ([one, one], None),
+        ([one, two], two),
+    ):
         with refused("PQ004"):
             tick(conn, *ticks, next_at=next_at)
 
@@ -155,7 +174,9 @@ def test_i7_a_tick_of_the_future_is_refused_and_so_is_disorder(conn: Conn, refus
 def test_jobs_that_the_database_does_not_take_leave_the_tick_as_it_was(conn: Conn, refused: Refused) -> None:
     schedule(conn, args={"text": "x" * 200})
     conn.execute("update pgqueue.settings set max_args_bytes = 100")
-    conn.execute("update pgqueue.job_schedules set args = jsonb_build_object('text', (select string_agg(md5(n::text), '') from generate_series(1, 5000) n))")
+    conn.execute(
+        "update pgqueue.job_schedules set args = jsonb_build_object('text', (select string_agg(md5(n::text), '') from generate_series(1, 5000) n))"
+    )
     (at,) = past(conn, 3)
 
     with refused("PQ004"):
@@ -244,7 +265,12 @@ def test_schedule_makes_changes_and_leaves_alone(conn: Conn) -> None:
 
     assert schedule(conn, cron="0 2 * * *", timezone="Europe/Berlin") == "changed"
     after = row(conn)
-    assert (after["next_at"], after["since"] > before["since"], after["every"], after["queue"]) == (None, True, None, "default")
+    assert (after["next_at"], after["since"] > before["since"], after["every"], after["queue"]) == (
+        None,
+        True,
+        None,
+        "default",
+    )
     assert after["last_at"] == before["last_at"]
 
 
@@ -317,7 +343,11 @@ def test_what_an_operator_edits_stays_until_the_code_changes(conn: Conn) -> None
     assert (row(conn, "a")["cron"], row(conn, "a")["queue"]) == ("0 5 * * *", "slow")
 
     assert declare(conn, {"name": "a", "cron": "0 3 * * *"}) == [("a", "changed")]
-    assert (row(conn, "a")["cron"], row(conn, "a")["queue"], row(conn, "a")["paused_at"] is None) == ("0 3 * * *", "default", False)
+    assert (row(conn, "a")["cron"], row(conn, "a")["queue"], row(conn, "a")["paused_at"] is None) == (
+        "0 3 * * *",
+        "default",
+        False,
+    )
     assert row(conn, "b")["cron"] == "0 2 * * *"  # code that disappears takes no schedule with it
 
 
@@ -361,7 +391,9 @@ def test_schedules_are_transactional(conn: Conn) -> None:
     with conn.transaction(force_rollback=True):
         schedule(conn)
         scalar(conn, "select pgqueue.run_schedule('s')")
-    assert scalar(conn, "select count(*) from pgqueue.schedules") == scalar(conn, "select count(*) from pgqueue.jobs") == 0
+    assert (
+        scalar(conn, "select count(*) from pgqueue.schedules") == scalar(conn, "select count(*) from pgqueue.jobs") == 0
+    )
 
 
 def test_in_a_stricter_isolation_a_lost_race_is_a_serialization_failure(conn: Conn, connect: Connect) -> None:
