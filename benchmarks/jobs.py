@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import psycopg
 
 from pgqueue import App
 
@@ -55,6 +58,35 @@ async def effect(ctx: Context, i: int) -> None:
     ledger.write(b"start %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
     await asyncio.sleep((1 + i % 5) / 1000)
     ledger.write(b"end %d %d %d\n" % (ctx.job_id, ctx.attempt, i))
+
+
+@app.task(name="jobs.turn")
+async def turn(ctx: Context, group: int) -> None:
+    """Note the start and the end of an attempt, and let others go on in between."""
+    ledger.write(b"start %d %d %d\n" % (ctx.job_id, ctx.attempt, group))
+    await asyncio.sleep(0)
+    ledger.write(b"end %d %d %d\n" % (ctx.job_id, ctx.attempt, group))
+
+
+@app.task(name="jobs.ledger")
+def ledger_entry(ctx: Context, i: int) -> None:
+    """Write the begin and the end of an attempt into a table, each in a transaction of its own, 20 ms apart."""
+    conn = _connection()
+    conn.execute("insert into public.ledger (job_id, attempt) values (%s, %s)", [ctx.job_id, ctx.attempt])
+    time.sleep(0.02)
+    query = "update public.ledger set ended = clock_timestamp() where job_id = %s and attempt = %s"
+    conn.execute(query, [ctx.job_id, ctx.attempt])
+
+
+_local = threading.local()
+
+
+def _connection() -> psycopg.Connection[Any]:
+    """A connection of this thread's own."""
+    if not hasattr(_local, "conn"):
+        _local.conn = psycopg.connect(os.environ["PGQ_DSN"], autocommit=True)
+    conn: psycopg.Connection[Any] = _local.conn
+    return conn
 
 
 @app.task(name="jobs.effect_in_thread")

@@ -73,7 +73,7 @@ begin
   for _wait in
     select w.priority, w.job_id from pgqueue.lane_waits w
     where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key
-    order by w.priority, w.job_id limit free
+    order by w.priority, w.job_id limit greatest(free, 0)
   loop
     delete from pgqueue.lane_waits w
     where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
@@ -583,7 +583,7 @@ begin
   )
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
   values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key, _gates is not null);
-  if _gates ? 'fair' then
+  if _gates ?| array['group', 'fair'] then
     perform pgqueue.line_up(array[_id], _now);
   end if;
   if _due < _now + interval '10 s' then
@@ -676,7 +676,7 @@ begin
     continue when _free and cardinality(_ok) >= room;  -- it could start and there is no room for it: it stays where it is
     perform pgqueue.park(array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key = _key), 'group', queue, _key);
     if _free then
-      _ok := _ok || pgqueue.hand_on(queue, _key, at);
+      _ok := _ok || array_remove(array[pgqueue.hand_on(queue, _key, at, false)], null);
     end if;
   end loop;
   update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
@@ -692,66 +692,120 @@ CREATE FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, r
 #variable_conflict use_column
 declare
   _ok bigint[] := '{}';
-  _full text[] := '{}';
+  _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
+  _cells interval[] := '{}'; _bursts integer[] := '{}';
+  _permit_ids bigint[] := '{}'; _permit_places integer[] := '{}'; _permit_weights integer[] := '{}';
+  _late_ids bigint[] := '{}'; _late_places integer[] := '{}'; _late_weights integer[] := '{}'; _late_why text[] := '{}';
   _job record;
-  _need record;
   _lane record;
-  _cell interval;
-  _tat timestamptz;
-  _free timestamptz;
+  _place integer;
+  _places integer[];
+  _weight integer;
   _stop text;
 begin
   for _job in
-    select j.id, j.priority, a.gates -> 'limits' as limits
-    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
-    where j.id = any (ids) order by j.priority, j.run_at, j.id
+    select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
+           array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
+           array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
+           array_agg(r.rate order by o.key collate "C") as rates, array_agg(r.concurrency order by o.key collate "C") as most,
+           array_agg(r.per / r.rate order by o.key collate "C") as cells,
+           array_agg(coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) order by o.key collate "C") as bursts,
+           array_agg(r.name is not null order by o.key collate "C") as known,
+           array_agg(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key
+                               and w.key = o.value ->> 'key') order by o.key collate "C") as in_line
+    from pgqueue.queued_jobs j
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    cross join lateral jsonb_each(a.gates -> 'limits') o
+    left join pgqueue.limit_rules r on r.name = o.key
+    where j.id = any (ids)
+    group by j.id order by j.priority, j.run_at, j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
-    for _need in
-      select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per, r.burst, r.concurrency
-      from jsonb_each(_job.limits) o left join pgqueue.limit_rules r on r.name = o.key order by o.key collate "C"
-    loop
-      if _need.name || chr(31) || _need.key = any (_full) then
-        _stop := 'line';
-      elsif _need.rate is null and _need.concurrency is null then
-        _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
-      else
-        perform pgqueue.make_lane('limit', _need.name, _need.key);
-        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
-        where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
-        if not found then
-          _stop := 'busy';
-        elsif _lane.held + least(_need.weight, _need.concurrency) > _need.concurrency then
-          _stop := 'line';
-          _full := _full || (_need.name || chr(31) || _need.key);
-        elsif _need.rate is not null then
-          _cell := _need.per / _need.rate;
-          _tat := greatest(_lane.tat, at) + _cell * least(_need.weight, coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per)));
-          _free := _tat - _cell * coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
-          if _free > at or _lane.slot > at and not exists (
-               select from pgqueue.lane_waits w where w.job_id = _job.id and w.kind = 'limit' and w.name = _need.name and w.key = _need.key) then
-            _stop := 'rate';
-          end if;
+    _places := '{}';
+    for _i in 1 .. cardinality(_job.names) loop
+      select p.place into _place from unnest(_names, _keys) with ordinality as p (name, key, place)
+      where p.name = _job.names[_i] and p.key = _job.keys[_i];
+      if not found then
+        _names := _names || _job.names[_i];
+        _keys := _keys || _job.keys[_i];
+        _place := cardinality(_names);
+        _cells[_place] := _job.cells[_i];
+        _bursts[_place] := _job.bursts[_i];
+        if _job.known[_i] then
+          perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
+          select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+          where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+          _states[_place] := case when found then 'open' else 'busy' end;
+          _held[_place] := _lane.held;
+          _tat[_place] := _lane.tat;
+          _slot[_place] := _lane.slot;
+        else
+          _states[_place] := 'unknown';
         end if;
+      end if;
+      _places := _places || _place;
+      _weight := least(_job.weights[_i], _job.most[_i]);
+      if _states[_place] = 'open' and _held[_place] + _weight > _job.most[_i] then
+        _states[_place] := 'full';
+      elsif _states[_place] = 'open'
+            and greatest(_tat[_place], at) + _cells[_place] * (least(_job.weights[_i], _bursts[_place]) - _bursts[_place]) > at then
+        _states[_place] := 'dated';
+      end if;
+      _stop := nullif(_states[_place], 'open');
+      if _stop is null and _slot[_place] > at and not _job.in_line[_i] then
+        _stop := 'dated';
       end if;
       exit when _stop is not null;
     end loop;
     if _stop is null then
       _ok := _ok || _job.id;
-      perform pgqueue.take_permits(_job.id, _job.limits, at);
-    elsif _stop = 'line' then
-      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
-    elsif _stop = 'rate' then
-      update pgqueue.lanes l set slot = greatest(l.slot + _cell * _need.weight, _free)
-      where l.kind = 'limit' and l.name = _need.name and l.key = _need.key returning l.slot into _free;
-      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
-      update pgqueue.queued_jobs j set run_at = _free where j.id = _job.id;
+      for _i in 1 .. cardinality(_places) loop
+        if _job.most[_i] is not null then
+          _weight := least(_job.weights[_i], _job.most[_i]);
+          _held[_places[_i]] := _held[_places[_i]] + _weight;
+          _permit_ids := _permit_ids || _job.id;
+          _permit_places := _permit_places || _places[_i];
+          _permit_weights := _permit_weights || _weight;
+        end if;
+        if _job.rates[_i] is not null then
+          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _job.cells[_i] * least(_job.weights[_i], _job.bursts[_i]);
+        end if;
+      end loop;
     else
-      update pgqueue.queued_jobs j set run_at = at + make_interval(secs => case _stop when 'busy' then 0.005 + 0.01 * random() else 1 end)
-      where j.id = _job.id;
+      _late_ids := _late_ids || _job.id;
+      _late_places := _late_places || _place;
+      _late_weights := _late_weights || _job.weights[cardinality(_places)];
+      _late_why := _late_why || _stop;
     end if;
   end loop;
+  delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
+  insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
+  select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
+  from unnest(_permit_ids, _permit_places, _permit_weights) as p (id, place, weight);
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select 'limit', _names[t.place], _keys[t.place], j.priority, t.id
+  from unnest(_late_ids, _late_places, _late_why) as t (id, place, why) join pgqueue.queued_jobs j on j.id = t.id
+  where t.why in ('full', 'dated')
+  on conflict do nothing;
+  with told as (
+    select t.id, t.place,
+           case t.why
+             when 'full' then 'infinity'
+             when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
+                               + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
+             when 'busy' then at + make_interval(secs => 0.005 + 0.01 * random())
+             else at + interval '1 s'
+           end as run_at, t.why
+    from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)
+  ), dated as (
+    update pgqueue.queued_jobs j set run_at = t.run_at from told t where j.id = t.id
+  )
+  update pgqueue.lanes l
+  set held = p.held, tat = p.tat,
+      slot = greatest(p.slot, (select max(t.run_at) from told t where t.place = p.place and t.why = 'dated'))
+  from unnest(_names, _keys, _held, _tat, _slot, _states) with ordinality as p (name, key, held, tat, slot, state, place)
+  where l.kind = 'limit' and l.name = p.name and l.key = p.key and p.state not in ('busy', 'unknown');
   return _ok;
 end $$;
 CREATE FUNCTION pgqueue.gate_shares(ids bigint[], queue text) RETURNS bigint[]
@@ -793,7 +847,7 @@ begin
     raise exception using errcode = 'PQ005', message = format('this attempt has lost its lease on job %s: roll back', id);
   end if;
 end $$;
-CREATE FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone) RETURNS bigint
+CREATE FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     AS $$
@@ -807,14 +861,60 @@ begin
     if not found then
       return null;
     end if;
-    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
-    update pgqueue.queued_jobs j set run_at = at where j.id = _id and j.worker_id is null;
+    if wait then
+      perform from pgqueue.queued_jobs j where j.id = _id and j.worker_id is null for update;
+    else
+      perform from pgqueue.queued_jobs j where j.id = _id and j.worker_id is null for update skip locked;
+      if not found and exists (select from pgqueue.queued_jobs j where j.id = _id) then
+        return null;
+      end if;
+    end if;
     if found then
+      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+      update pgqueue.queued_jobs j set run_at = at where j.id = _id;
       insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
       perform pgqueue.wake(hand_on.queue);
       return _id;
     end if;
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
   end loop;
+end $$;
+CREATE FUNCTION pgqueue.hand_on_idle() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _lane record;
+  _called bigint := 0;
+begin
+  for _lane in
+    with recursive lines as (
+      (select w.kind, w.name, w.key from pgqueue.lane_waits w where w.kind > 'fair' order by w.kind, w.name, w.key limit 1)
+      union all
+      select n.kind, n.name, n.key from lines l,
+      lateral (select w.kind, w.name, w.key from pgqueue.lane_waits w where (w.kind, w.name, w.key) > (l.kind, l.name, l.key)
+               order by w.kind, w.name, w.key limit 1) n
+    )
+    select l.kind, l.name, l.key, r.concurrency from lines l left join pgqueue.limit_rules r on l.kind = 'limit' and r.name = l.name
+    where l.kind = 'limit' or not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = l.name and p.key = l.key)
+  loop
+    perform from pgqueue.lanes l where l.kind = _lane.kind and l.name = _lane.name and l.key = _lane.key for update skip locked;
+    continue when not found;
+    if _lane.kind = 'group' then
+      if not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key) then
+        _called := _called + (pgqueue.hand_on(_lane.name, _lane.key, _at, false) is not null)::integer;
+      end if;
+    elsif _lane.concurrency is not null then
+      _called := _called + (select pgqueue.call_waiting(_lane.name, _lane.key, _lane.concurrency - l.held, _at) from pgqueue.lanes l
+                            where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key);
+    end if;
+  end loop;
+  return _called;
 end $$;
 CREATE FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
@@ -980,6 +1080,11 @@ CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETUR
     LANGUAGE sql
     SET enable_seqscan TO 'off'
     AS $$
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select 'group', j.queue, a.gates ->> 'group', 0, j.id
+  from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+  where j.id = any (ids) and j.run_at <= at and a.gates ? 'group'
+  on conflict do nothing;
   with lined as (
     insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
     select 'fair', j.queue, a.gates ->> 'fair', j.priority, j.id
@@ -987,6 +1092,7 @@ CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETUR
     join pgqueue.queue_policies p on p.queue = j.queue and p.fair
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     where j.id = any (ids) and j.run_at <= at and a.gates ? 'fair'
+    on conflict do nothing
     returning job_id
   )
   update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
@@ -1321,7 +1427,7 @@ begin
                         where j.id = p.job_id and not coalesce((a.gates -> 'pass')::boolean, false));
       select min(p.job_id) into _first from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key;
       if _first is null then
-        perform pgqueue.hand_on(_lane.name, _lane.key, at);
+        perform pgqueue.hand_on(_lane.name, _lane.key, at, true);
       else
         with back as (
           delete from pgqueue.permits p
@@ -1432,6 +1538,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pgqueue.line_up(array[id], at);
   delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
   perform pgqueue.wake(_queue);
   return true;
@@ -1455,6 +1562,7 @@ begin
   select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
          exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
+  perform pgqueue.line_up(ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
 end $$;
@@ -1839,6 +1947,9 @@ begin
   if _gated is not null then
     perform pgqueue.release(_gated, at);
   end if;
+  if _nodes is not null or _gated is not null then
+    perform set_config('pgq.freed', at::text, true);  -- the step looks for what this has set free
+  end if;
   return query select unnest(_stale);
 end $$;
 CREATE FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) RETURNS void
@@ -1897,6 +2008,7 @@ declare
   _marks_id bigint[] := marks_id;
   _found bigint;
   _fair boolean;
+  _freed boolean := false;
   _aging interval;
 begin
   if done_ids <> '{}' or outcomes is not null then
@@ -1914,10 +2026,15 @@ begin
   end if;
   if done_ids <> '{}' or outcomes is not null then
     perform pgqueue.wake('');
+    _freed := current_setting('pgq.freed', true) = _at::text;
   end if;
   kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
     return next;
+    if _freed then
+      kind := 'more';
+      return next;
+    end if;
     return;
   end if;
   perform from pgqueue.worker_processes w
@@ -1946,6 +2063,10 @@ begin
   end if;
   return query select c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at, _aging, series) c;
   get diagnostics _found = row_count;
+  if _freed then
+    kind := 'more'; id := null; args := null; created_at := null;
+    return next;
+  end if;
   if _found = 0 and done_ids = '{}' and outcomes is null then
     perform set_config('synchronous_commit', 'off', true);  -- only the worker's row was locked: nothing to wait for the disk for
   end if;
@@ -2049,6 +2170,22 @@ begin
                               order by o.job_id for update skip locked));
   return _ended;
 end $$;
+CREATE FUNCTION pgqueue.sweep_lanes() RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  with idle as (
+    select l.kind, l.name, l.key from pgqueue.lanes l
+    where l.held = 0 and coalesce(greatest(l.tat, l.slot) < clock_timestamp(), true)
+      and not exists (select from pgqueue.permits p where p.kind = l.kind and p.name = l.name and p.key = l.key)
+      and not exists (select from pgqueue.lane_waits w where w.kind = l.kind and w.name = l.name and w.key = l.key)
+    limit 10000
+    for update skip locked
+  ), gone as (
+    delete from pgqueue.lanes l using idle i where l.kind = i.kind and l.name = i.name and l.key = i.key returning 1
+  )
+  select count(*) from gone
+$$;
 CREATE FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) RETURNS TABLE(dropped bigint, last bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2079,24 +2216,6 @@ begin
   last := case when cardinality(_jobs) = max_jobs then _jobs[max_jobs] end;
   return next;
 end $$;
-CREATE FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) RETURNS void
-    LANGUAGE sql
-    AS $$
-  with need as (
-    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per,
-           coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst, r.concurrency
-    from jsonb_each(limits) o join pgqueue.limit_rules r on r.name = o.key
-  ), taken as (
-    update pgqueue.lanes l
-    set held = l.held + coalesce(least(n.weight, n.concurrency), 0),
-        tat = case when n.rate is null then l.tat else greatest(l.tat, at) + n.per / n.rate * least(n.weight, n.burst) end
-    from need n where l.kind = 'limit' and l.name = n.name and l.key = n.key
-  ), held as (
-    insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
-    select take_permits.id, 'limit', n.name, n.key, least(n.weight, n.concurrency), at from need n where n.concurrency is not null
-  )
-  delete from pgqueue.lane_waits w where w.job_id = take_permits.id and w.kind = 'limit'
-$$;
 CREATE FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2759,7 +2878,8 @@ REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestam
 REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hand_on_idle() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
@@ -2810,8 +2930,8 @@ REVOKE ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, re
 REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.sweep_lanes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.take_permits(id bigint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;

@@ -39,7 +39,7 @@ begin
   )
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
   values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key, _gates is not null);
-  if _gates ? 'fair' then
+  if _gates ?| array['group', 'fair'] then
     perform pgqueue.line_up(array[_id], _now);
   end if;
   if _due < _now + interval '10 s' then

@@ -109,5 +109,8 @@ begin
   if _gated is not null then
     perform pgqueue.release(_gated, at);
   end if;
+  if _nodes is not null or _gated is not null then
+    perform set_config('pgq.freed', at::text, true);  -- the step looks for what this has set free
+  end if;
   return query select unnest(_stale);
 end $$;

@@ -7,7 +7,7 @@
 --   stale   a settled job whose token no longer held
 --   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
 --   job     a claimed job
---   more    there may be more due jobs behind those that gates held back: claim again
+--   more    gates held jobs back and there may be due ones behind them, or what was settled has set others free: claim again
 --   gated   a claimed job that had gates to pass: marks do not go by it
 -- Without priorities it is a full pass: from the beginning, over all priorities that the queue's jobs have. That finds what became
 -- visible behind the marks, and costs a walk over the dead index entries that an old snapshot pins.
@@ -26,6 +26,7 @@ declare
   _marks_id bigint[] := marks_id;
   _found bigint;
   _fair boolean;
+  _freed boolean := false;
   _aging interval;
 begin
   if done_ids <> '{}' or outcomes is not null then
@@ -43,10 +44,15 @@ begin
   end if;
   if done_ids <> '{}' or outcomes is not null then
     perform pgqueue.wake('');
+    _freed := current_setting('pgq.freed', true) = _at::text;
   end if;
   kind := 'clock'; run_at := _at; created_at := _at - interval '250 ms'; id := 0;
   if max_jobs <= 0 then
     return next;
+    if _freed then
+      kind := 'more';
+      return next;
+    end if;
     return;
   end if;
   perform from pgqueue.worker_processes w
@@ -75,6 +81,10 @@ begin
   end if;
   return query select c.* from pgqueue.claim(worker_id, token, queue, tasks, max_jobs, _priorities, _marks_at, _marks_id, _at, _aging, series) c;
   get diagnostics _found = row_count;
+  if _freed then
+    kind := 'more'; id := null; args := null; created_at := null;
+    return next;
+  end if;
   if _found = 0 and done_ids = '{}' and outcomes is null then
     perform set_config('synchronous_commit', 'off', true);  -- only the worker's row was locked: nothing to wait for the disk for
   end if;

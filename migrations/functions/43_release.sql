@@ -35,7 +35,7 @@ begin
                         where j.id = p.job_id and not coalesce((a.gates -> 'pass')::boolean, false));
       select min(p.job_id) into _first from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key;
       if _first is null then
-        perform pgqueue.hand_on(_lane.name, _lane.key, at);
+        perform pgqueue.hand_on(_lane.name, _lane.key, at, true);
       else
         with back as (
           delete from pgqueue.permits p

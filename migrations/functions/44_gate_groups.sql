@@ -34,7 +34,7 @@ begin
     continue when _free and cardinality(_ok) >= room;  -- it could start and there is no room for it: it stays where it is
     perform pgqueue.park(array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key = _key), 'group', queue, _key);
     if _free then
-      _ok := _ok || pgqueue.hand_on(queue, _key, at);
+      _ok := _ok || array_remove(array[pgqueue.hand_on(queue, _key, at, false)], null);
     end if;
   end loop;
   update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())

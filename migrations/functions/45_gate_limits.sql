@@ -1,75 +1,132 @@
 -- The gate of limits: gives each of these due jobs, whose rows the caller has locked, the permits and the budget of all its limits, or
--- none of them (I9). Who waits for a permit is parked in its line, by priority and id. Who waits for a rate is told when to come
--- back: the time of its place in the line, and nobody who comes later overtakes it. Neither is looked at again until then.
+-- none of them (I9); to at most `room` of them. Who waits for a permit is parked in its line, by priority and id. Who waits for a
+-- rate is told when to come back, which is the time of its place in the line: nobody who comes later overtakes it. Neither is
+-- looked at again until then. A limit that nobody has defined holds its jobs, looked at once a second.
 -- Rate: the generic cell rate algorithm (ITU-T I.371, as a virtual scheduler): `tat` is when a bucket of `burst` would be full again;
 -- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
 -- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
--- Locks: lanes in the order of limit names, each only if it can be had at once; where one is busy the job comes back in milliseconds.
+-- The lanes are locked, read once, counted in memory and written once. Locks: lanes in the order of limit names within a job, each
+-- only if it can be had at once; where one is busy the job comes back some milliseconds later.
 create function pgqueue.gate_limits(ids bigint[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _ok bigint[] := '{}';
-  _full text[] := '{}';
+  _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
+  _cells interval[] := '{}'; _bursts integer[] := '{}';
+  _permit_ids bigint[] := '{}'; _permit_places integer[] := '{}'; _permit_weights integer[] := '{}';
+  _late_ids bigint[] := '{}'; _late_places integer[] := '{}'; _late_weights integer[] := '{}'; _late_why text[] := '{}';
   _job record;
-  _need record;
   _lane record;
-  _cell interval;
-  _tat timestamptz;
-  _free timestamptz;
+  _place integer;
+  _places integer[];
+  _weight integer;
   _stop text;
 begin
   for _job in
-    select j.id, j.priority, a.gates -> 'limits' as limits
-    from pgqueue.queued_jobs j left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
-    where j.id = any (ids) order by j.priority, j.run_at, j.id
+    select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
+           array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
+           array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
+           array_agg(r.rate order by o.key collate "C") as rates, array_agg(r.concurrency order by o.key collate "C") as most,
+           array_agg(r.per / r.rate order by o.key collate "C") as cells,
+           array_agg(coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) order by o.key collate "C") as bursts,
+           array_agg(r.name is not null order by o.key collate "C") as known,
+           array_agg(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key
+                               and w.key = o.value ->> 'key') order by o.key collate "C") as in_line
+    from pgqueue.queued_jobs j
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    cross join lateral jsonb_each(a.gates -> 'limits') o
+    left join pgqueue.limit_rules r on r.name = o.key
+    where j.id = any (ids)
+    group by j.id order by j.priority, j.run_at, j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
-    for _need in
-      select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per, r.burst, r.concurrency
-      from jsonb_each(_job.limits) o left join pgqueue.limit_rules r on r.name = o.key order by o.key collate "C"
-    loop
-      if _need.name || chr(31) || _need.key = any (_full) then
-        _stop := 'line';
-      elsif _need.rate is null and _need.concurrency is null then
-        _stop := 'unknown';  -- nobody has said what the limit is: held until somebody does, looked at once a second
-      else
-        perform pgqueue.make_lane('limit', _need.name, _need.key);
-        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
-        where l.kind = 'limit' and l.name = _need.name and l.key = _need.key for update skip locked;
-        if not found then
-          _stop := 'busy';
-        elsif _lane.held + least(_need.weight, _need.concurrency) > _need.concurrency then
-          _stop := 'line';
-          _full := _full || (_need.name || chr(31) || _need.key);
-        elsif _need.rate is not null then
-          _cell := _need.per / _need.rate;
-          _tat := greatest(_lane.tat, at) + _cell * least(_need.weight, coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per)));
-          _free := _tat - _cell * coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
-          if _free > at or _lane.slot > at and not exists (
-               select from pgqueue.lane_waits w where w.job_id = _job.id and w.kind = 'limit' and w.name = _need.name and w.key = _need.key) then
-            _stop := 'rate';
-          end if;
+    _places := '{}';
+    for _i in 1 .. cardinality(_job.names) loop
+      select p.place into _place from unnest(_names, _keys) with ordinality as p (name, key, place)
+      where p.name = _job.names[_i] and p.key = _job.keys[_i];
+      if not found then
+        _names := _names || _job.names[_i];
+        _keys := _keys || _job.keys[_i];
+        _place := cardinality(_names);
+        _cells[_place] := _job.cells[_i];
+        _bursts[_place] := _job.bursts[_i];
+        if _job.known[_i] then
+          perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
+          select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+          where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+          _states[_place] := case when found then 'open' else 'busy' end;
+          _held[_place] := _lane.held;
+          _tat[_place] := _lane.tat;
+          _slot[_place] := _lane.slot;
+        else
+          _states[_place] := 'unknown';
         end if;
+      end if;
+      _places := _places || _place;
+      _weight := least(_job.weights[_i], _job.most[_i]);
+      if _states[_place] = 'open' and _held[_place] + _weight > _job.most[_i] then
+        _states[_place] := 'full';
+      elsif _states[_place] = 'open'
+            and greatest(_tat[_place], at) + _cells[_place] * (least(_job.weights[_i], _bursts[_place]) - _bursts[_place]) > at then
+        _states[_place] := 'dated';
+      end if;
+      _stop := nullif(_states[_place], 'open');
+      if _stop is null and _slot[_place] > at and not _job.in_line[_i] then
+        _stop := 'dated';
       end if;
       exit when _stop is not null;
     end loop;
     if _stop is null then
       _ok := _ok || _job.id;
-      perform pgqueue.take_permits(_job.id, _job.limits, at);
-    elsif _stop = 'line' then
-      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
-    elsif _stop = 'rate' then
-      update pgqueue.lanes l set slot = greatest(l.slot + _cell * _need.weight, _free)
-      where l.kind = 'limit' and l.name = _need.name and l.key = _need.key returning l.slot into _free;
-      perform pgqueue.park(array[_job.id], 'limit', _need.name, _need.key);
-      update pgqueue.queued_jobs j set run_at = _free where j.id = _job.id;
+      for _i in 1 .. cardinality(_places) loop
+        if _job.most[_i] is not null then
+          _weight := least(_job.weights[_i], _job.most[_i]);
+          _held[_places[_i]] := _held[_places[_i]] + _weight;
+          _permit_ids := _permit_ids || _job.id;
+          _permit_places := _permit_places || _places[_i];
+          _permit_weights := _permit_weights || _weight;
+        end if;
+        if _job.rates[_i] is not null then
+          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _job.cells[_i] * least(_job.weights[_i], _job.bursts[_i]);
+        end if;
+      end loop;
     else
-      update pgqueue.queued_jobs j set run_at = at + make_interval(secs => case _stop when 'busy' then 0.005 + 0.01 * random() else 1 end)
-      where j.id = _job.id;
+      _late_ids := _late_ids || _job.id;
+      _late_places := _late_places || _place;
+      _late_weights := _late_weights || _job.weights[cardinality(_places)];
+      _late_why := _late_why || _stop;
     end if;
   end loop;
+
+  delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
+  insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
+  select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
+  from unnest(_permit_ids, _permit_places, _permit_weights) as p (id, place, weight);
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select 'limit', _names[t.place], _keys[t.place], j.priority, t.id
+  from unnest(_late_ids, _late_places, _late_why) as t (id, place, why) join pgqueue.queued_jobs j on j.id = t.id
+  where t.why in ('full', 'dated')
+  on conflict do nothing;
+  with told as (
+    select t.id, t.place,
+           case t.why
+             when 'full' then 'infinity'
+             when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
+                               + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
+             when 'busy' then at + make_interval(secs => 0.005 + 0.01 * random())
+             else at + interval '1 s'
+           end as run_at, t.why
+    from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)
+  ), dated as (
+    update pgqueue.queued_jobs j set run_at = t.run_at from told t where j.id = t.id
+  )
+  update pgqueue.lanes l
+  set held = p.held, tat = p.tat,
+      slot = greatest(p.slot, (select max(t.run_at) from told t where t.place = p.place and t.why = 'dated'))
+  from unnest(_names, _keys, _held, _tat, _slot, _states) with ordinality as p (name, key, held, tat, slot, state, place)
+  where l.kind = 'limit' and l.name = p.name and l.key = p.key and p.state not in ('busy', 'unknown');
   return _ok;
 end $$;
 
@@ -77,22 +134,3 @@ end $$;
 create function pgqueue.default_burst(rate double precision, per interval) returns integer
 language sql immutable parallel safe
 return greatest(1, ceil(rate / extract(epoch from per) / 10))::integer;
-
--- Takes what gate_limits has found to be free, for a job whose lanes it has locked.
-create function pgqueue.take_permits(id bigint, limits jsonb, at timestamptz) returns void
-language sql as $$
-  with need as (
-    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.rate, r.per,
-           coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst, r.concurrency
-    from jsonb_each(limits) o join pgqueue.limit_rules r on r.name = o.key
-  ), taken as (
-    update pgqueue.lanes l
-    set held = l.held + coalesce(least(n.weight, n.concurrency), 0),
-        tat = case when n.rate is null then l.tat else greatest(l.tat, at) + n.per / n.rate * least(n.weight, n.burst) end
-    from need n where l.kind = 'limit' and l.name = n.name and l.key = n.key
-  ), held as (
-    insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
-    select take_permits.id, 'limit', n.name, n.key, least(n.weight, n.concurrency), at from need n where n.concurrency is not null
-  )
-  delete from pgqueue.lane_waits w where w.job_id = take_permits.id and w.kind = 'limit'
-$$;

@@ -22,6 +22,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pgqueue.line_up(array[id], at);
   delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
   perform pgqueue.wake(_queue);
   return true;

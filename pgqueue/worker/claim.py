@@ -148,7 +148,7 @@ class Reply:
     frontier: str
     next_due: str | None
     seen: list[int] | None  # the priorities of a full pass
-    more: bool = False  # gates held jobs back, and it has not seen all that is due
+    more: bool = False  # there may be more due jobs than it has seen
 
 
 def read(rows: Sequence[Sequence[Any]]) -> Reply:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from pgqueue import codec
 from pgqueue.context import Context
-from pgqueue.errors import ConfigError
 from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool
+from pgqueue.worker.greeting import hello
 from pgqueue.worker.judge import judge
 from pgqueue.worker.processes import ProcessPool
 from pgqueue.worker.series import Series
@@ -77,7 +76,7 @@ class Crew:
         self._process_pool: ProcessPool | None = None
         if any(task.cpu for task in app.tasks.values()):
             size = min(options.cpu_processes, options.concurrency)
-            self._process_pool = ProcessPool(size, self, _hello(app, app_spec), self._report, self._ended)
+            self._process_pool = ProcessPool(size, self, hello(app, app_spec), self._report, self._ended)
             self._pools.append(self._process_pool)
 
     def _ended_on_loop(self) -> None:
@@ -143,6 +142,10 @@ class Crew:
     def running(self) -> int:
         """How many jobs run now. Called from any thread."""
         return sum(len(pool.active) for pool in self._pools)
+
+    def series_length(self) -> int:
+        """How many jobs of one message group to claim at once."""
+        return self._series.length
 
     def quick(self) -> int:
         """How many quick jobs have ended on the loop."""
@@ -293,22 +296,3 @@ class Crew:
         for attempt in latest:  # not by id: the job's next attempt may run here by now
             if attempt.id in gone and attempt.stop_reason is None:
                 self._pool(attempt.task).stop(attempt, "lease lost")
-
-
-def _hello(app: App, spec: str | None) -> dict[str, Any]:
-    """What a child process needs to know. Raises ConfigError when the app cannot be found by an import."""
-    spec = spec or _find(app)
-    if spec is None:
-        names = ", ".join(sorted(name for name, task in app.tasks.items() if task.cpu))
-        raise ConfigError(
-            f"cpu=True tasks ({names}) run in processes that import the App: put it into a module, not into __main__"
-        )
-    return {"app": spec, "path": sys.path, "dsn": app.dsn, "schema": app.schema}
-
-
-def _find(app: App) -> str | None:
-    for module in {task.fn.__module__ for task in app.tasks.values()} - {"__main__"}:
-        for name, value in vars(sys.modules.get(module, object)).items():
-            if value is app:
-                return f"{module}:{name}"
-    return None

@@ -78,6 +78,7 @@ class Link:
         house: list[duties.Duty] = [
             duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
+            duties.hand_on,
             duties.tidy,
             duties.forgetting_steps(),
             tick_due,

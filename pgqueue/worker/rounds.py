@@ -137,13 +137,9 @@ class Planner:
             room = min(room, self._options.max_jobs - self.claimed)
         return min(room, self._options.step_size)
 
-    def series(self, lane: Lane) -> int:
-        """How many jobs of one message group to claim at once, to be run one after the other: as many as a round trip
-        lets finish.
-        """
-        if lane.pool is not self._crew.loop_pool or self._options.max_jobs is not None:
-            return 1
-        return max(1, min(self.pace.allowance(), self._options.step_size))
+    def series(self) -> int:
+        """How many jobs of one message group to claim at once, to be run one after the other."""
+        return 1 if self._options.max_jobs is not None else min(self._crew.series_length(), self._options.step_size)
 
     def spent(self) -> bool:
         """Whether this process has claimed all the jobs that it may."""

@@ -2,10 +2,14 @@
 
 A failure that will be tried again keeps its group's turn, so the rest of its series is handed back; after any other end
 the next one begins. The database knows all of them as running, and settles what ended (see `release`).
+
+How long a series may be follows from how long they took: as many jobs as end in about the time of a round trip or two,
+so that one busy group is not bound to one job a round trip, and slow jobs are not taken long before they can start.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from pgqueue.worker.attempt import Attempt
+
+SHORT_SECONDS, LONG_SECONDS = 0.02, 0.1  # series that end sooner may be longer, and the other way round
+LONGEST = 500
 
 Line = tuple[str, str | None, int]  # queue, group key, and the token of the claim that brought it
 
@@ -24,12 +31,12 @@ def _line(attempt: Attempt) -> Line:
 class Series:
     """What waits behind the first of its group."""
 
-    def __init__(
-        self, start: Callable[[list[Attempt]], None], hand_back: Callable[[Iterable[Attempt]], None]
-    ) -> None:
+    def __init__(self, start: Callable[[list[Attempt]], None], hand_back: Callable[[Iterable[Attempt]], None]) -> None:
         self._start = start
         self._hand_back = hand_back
         self._lines: dict[Line, deque[Attempt]] = {}
+        self._begun: dict[Line, tuple[float, int]] = {}
+        self.length = 1  # how many jobs of a group to claim at once
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -43,9 +50,12 @@ class Series:
             if line is not None:
                 line.append(attempt)
                 self._waiting += 1
+                began, jobs = self._begun[_line(attempt)]
+                self._begun[_line(attempt)] = began, jobs + 1
                 continue
             if attempt.group is not None:
                 self._lines[_line(attempt)] = deque()
+                self._begun[_line(attempt)] = time.monotonic(), 1
             first.append(attempt)
         return first
 
@@ -56,11 +66,19 @@ class Series:
             return
         if again or not line:
             del self._lines[_line(attempt)]
+            self._learn(*self._begun.pop(_line(attempt)))
             self._waiting -= len(line)
             self._hand_back(line)
         else:
             self._waiting -= 1
             self._start([line.popleft()])
+
+    def _learn(self, began: float, jobs: int) -> None:
+        took = time.monotonic() - began
+        if took > LONG_SECONDS:
+            self.length = max(1, min(self.length, jobs) // 2)
+        elif took < SHORT_SECONDS and jobs >= self.length:
+            self.length = min(2 * self.length, LONGEST)
 
     def stop(self, jobs: Collection[int], reason: str) -> None:
         """Tell those of these jobs that wait here to end when their turn comes."""
@@ -73,5 +91,6 @@ class Series:
         """Give back what has not started, and forget all lines."""
         waiting = [attempt for line in self._lines.values() for attempt in line]
         self._lines.clear()
+        self._begun.clear()
         self._waiting = 0
         return waiting

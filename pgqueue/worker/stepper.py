@@ -115,7 +115,7 @@ class Stepper:
         token = draw_token()
         claim = claims.NO_CLAIM
         if lane is not None:
-            claim = lane.params(full=full, limit=limit, series=self._planner.series(lane))
+            claim = lane.params(full=full, limit=limit, series=self._planner.series())
         sent = time.monotonic()
         self._planner.pace.observe(sent, self._crew.quick())
         if lane is not None and lane.pool is not self._crew.loop_pool:
@@ -136,6 +136,8 @@ class Stepper:
             self.lost(self._link.worker_id)
         elif lane is not None:
             self._claimed(lane, reply, token, limit=limit, full=full, took=took)
+        elif reply.more:
+            self._woken = True  # what was settled has set others free
         if lane is not None and lane.pool is not self._crew.loop_pool:
             self._crew.reserve(0)
 

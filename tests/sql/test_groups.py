@@ -233,7 +233,8 @@ def overlaps(conn: Conn) -> int:
     """Count the groups that two workers have at once."""
     query = """select count(*) from (
       select p.key from pgqueue.permits p join pgqueue.queued_jobs j on j.id = p.job_id
-      where p.kind = 'group' and j.worker_id is not null group by p.key having count(distinct j.worker_id) > 1) both_have"""
+      where p.kind = 'group' and j.worker_id is not null
+      group by p.key having count(distinct j.worker_id) > 1) both_have"""
     return int(scalar(conn, query))
 
 

@@ -1,0 +1,2 @@
+-- Hands on turns and permits that nobody has though somebody is in line.
+select pgqueue.hand_on_idle()

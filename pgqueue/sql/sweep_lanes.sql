@@ -1,0 +1,2 @@
+-- Forgets lanes that nobody uses.
+select pgqueue.sweep_lanes()
