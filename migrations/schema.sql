@@ -260,7 +260,7 @@ declare
   _gated bigint[];
   _passed bigint[];
 begin
-  for _round in 1 .. 8 loop
+  for _round in 1 .. 4 loop
     if aging is null then
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from (select k.tid, k.id, k.gated
@@ -279,14 +279,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
-    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
-      _look := 200;
-      continue;
-    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);
-      _passed := pgqueue.gate(_gated, queue, at, _room);
+      _passed := pgqueue.gate(_gated, queue, tasks, at, _room);
       _room := _room - cardinality(_passed);
       delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = any (_passed);
       if series > 1 and _passed <> '{}' then
@@ -316,8 +312,13 @@ begin
            c.expires_at <= at, c.key, a.gates ->> 'group'
     from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
     order by c.priority, c.id;
-    _look := greatest(_room, 200);
-    exit when _room <= 0;
+    exit when _room <= 0 or _round > 2 and _room < max_jobs;  -- what it has should not wait for long
+    if current_setting('pgq.busy', true) = at::text then
+      kind := 'busy';
+      return next;
+      return;
+    end if;
+    _look := greatest(_room, 200);  -- who is held back is not met again, so it is worth while to look at many
   end loop;
   if _gated is not null and _room > 0 then
     kind := 'more';
@@ -349,7 +350,7 @@ begin
     order by q.priority, q.run_at, q.id
     limit 1
     for update skip locked;
-    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, _at, 1));
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
     _id := null;
   end loop;
   return query
@@ -623,7 +624,7 @@ CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text
   where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
   order by d.day, d.partition
 $_$;
-CREATE FUNCTION pgqueue.gate(ids bigint[], queue text, at timestamp with time zone, room integer) RETURNS bigint[]
+CREATE FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     AS $$
@@ -637,7 +638,7 @@ begin
   _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
                     where j.id = any (_ids) and a.gates ? 'limits');
   if _limited <> '{}' then
-    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, at, room - cardinality(_ids) + cardinality(_limited));
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids) + cardinality(_limited));
   end if;
   return _ids[1 : room];
 end $$;
@@ -679,11 +680,12 @@ begin
       _ok := _ok || array_remove(array[pgqueue.hand_on(queue, _key, at, false)], null);
     end if;
   end loop;
-  update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
-  where j.id = any (array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key <> all (_locked)));
+  if exists (select from unnest(_keys) k where k <> all (_locked)) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   return _ok;
 end $$;
-CREATE FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, room integer) RETURNS bigint[]
+CREATE FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -691,6 +693,7 @@ CREATE FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, r
     AS $$
 #variable_conflict use_column
 declare
+  _ids bigint[] := ids;
   _ok bigint[] := '{}';
   _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
   _cells interval[] := '{}'; _bursts integer[] := '{}';
@@ -703,6 +706,20 @@ declare
   _weight integer;
   _stop text;
 begin
+  _ids := _ids || array(  -- those in line for a rate whose time has come are served before those that come from behind
+    select l.id
+    from (select distinct o.key as name, o.value ->> 'key' as key
+          from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+          cross join lateral jsonb_each(a.gates -> 'limits') o join pgqueue.limit_rules r on r.name = o.key and r.rate is not null
+          where j.id = any (ids)) lane,
+    lateral (select j.id
+             from (select w.job_id, w.priority from pgqueue.lane_waits w where w.kind = 'limit' and w.name = lane.name and w.key = lane.key
+                   order by w.priority, w.job_id limit 2 * room) w
+             join pgqueue.queued_jobs j on j.id = w.job_id
+             where j.queue = gate_limits.queue and j.task = any (tasks) and j.run_at <= at and j.worker_id is null and not j.suspect
+               and j.id <> all (ids)
+             order by w.priority, w.job_id limit room
+             for update of j skip locked) l);
   for _job in
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
@@ -717,8 +734,8 @@ begin
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     cross join lateral jsonb_each(a.gates -> 'limits') o
     left join pgqueue.limit_rules r on r.name = o.key
-    where j.id = any (ids)
-    group by j.id order by j.priority, j.run_at, j.id
+    where j.id = any (_ids)
+    group by j.id order by j.priority, j.id <> all (ids) desc, j.run_at, j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
@@ -773,12 +790,16 @@ begin
         end if;
       end loop;
     else
+      continue when _stop = 'busy';
       _late_ids := _late_ids || _job.id;
       _late_places := _late_places || _place;
       _late_weights := _late_weights || _job.weights[cardinality(_places)];
       _late_why := _late_why || _stop;
     end if;
   end loop;
+  if 'busy' = any (_states) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
   insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
   select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
@@ -794,7 +815,6 @@ begin
              when 'full' then 'infinity'
              when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
                                + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
-             when 'busy' then at + make_interval(secs => 0.005 + 0.01 * random())
              else at + interval '1 s'
            end as run_at, t.why
     from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)
@@ -2873,9 +2893,9 @@ REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], at timestamp with time zone, room integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) FROM PUBLIC;

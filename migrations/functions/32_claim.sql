@@ -3,7 +3,8 @@
 -- Marks: for each priority (ascending) where to begin, the (run_at, id) claimed last, so that a claim does not walk over the dead
 -- index entries of finished jobs when an old snapshot pins them; a mark is never later than 250 ms ago, for commits that come out
 -- of order. What becomes visible behind a mark is found by a pass from '-infinity'.
--- Rows are of kind job, or gated: those are in no order that marks could go by; or more: it has not seen everything that is due. Jobs with gates have to pass them (see gate); where some are held back it looks for others, a few times. Behind a job of a group come
+-- Rows are of kind job, or gated: those are in no order that marks could go by; or more: it has not seen everything that is due; or busy:
+-- others have the lanes of some that are due, look again soon. Jobs with gates have to pass them (see gate); where some are held back it looks for others, a few times. Behind a job of a group come
 -- up to series - 1 of the jobs that follow it, beyond max_jobs: the worker runs them one after the other.
 -- The update of a plain job is HOT; (run_at, id) of the jobs is returned exactly. Plans are pinned: `ctid = any(array(...))` kept one
 -- plan on empty, stale and full tables. Args are read through the primary key of the day's partition.
@@ -22,7 +23,7 @@ declare
   _gated bigint[];
   _passed bigint[];
 begin
-  for _round in 1 .. 8 loop
+  for _round in 1 .. 4 loop
     if aging is null then
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from (select k.tid, k.id, k.gated
@@ -41,14 +42,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
-    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
-      _look := 200;
-      continue;
-    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);
-      _passed := pgqueue.gate(_gated, queue, at, _room);
+      _passed := pgqueue.gate(_gated, queue, tasks, at, _room);
       _room := _room - cardinality(_passed);
       delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = any (_passed);
       if series > 1 and _passed <> '{}' then
@@ -78,8 +75,13 @@ begin
            c.expires_at <= at, c.key, a.gates ->> 'group'
     from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
     order by c.priority, c.id;
-    _look := greatest(_room, 200);
-    exit when _room <= 0;
+    exit when _room <= 0 or _round > 2 and _room < max_jobs;  -- what it has should not wait for long
+    if current_setting('pgq.busy', true) = at::text then
+      kind := 'busy';
+      return next;
+      return;
+    end if;
+    _look := greatest(_room, 200);  -- who is held back is not met again, so it is worth while to look at many
   end loop;
   if _gated is not null and _room > 0 then
     kind := 'more';

@@ -7,6 +7,7 @@
 --   stale   a settled job whose token no longer held
 --   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
 --   job     a claimed job
+--   busy    others have the lanes of due jobs right now: look again in some milliseconds, from the same marks
 --   more    gates held jobs back and there may be due ones behind them, or what was settled has set others free: claim again
 --   gated   a claimed job that had gates to pass: marks do not go by it
 -- Without priorities it is a full pass: from the beginning, over all priorities that the queue's jobs have. That finds what became

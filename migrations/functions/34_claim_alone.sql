@@ -23,7 +23,7 @@ begin
     order by q.priority, q.run_at, q.id
     limit 1
     for update skip locked;
-    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, _at, 1));
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
     _id := null;
   end loop;
   return query

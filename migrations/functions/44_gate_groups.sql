@@ -1,6 +1,6 @@
 -- The group gate of one queue: which of these due jobs, whose rows the caller has locked, have their group's turn (invariant I8: one at
 -- a time, the lowest id among those visible and due). Who has no turn is parked in the group's line; where the lane is busy right
--- now the job comes back some milliseconds later. Returns the ids that may go on; those without a group do, and the first in the
+-- now the job stays as it is, and the claim says that it has to look again soon. Returns the ids that may go on; those without a group do, and the first in the
 -- line of a free lane does, even if it was not asked about.
 -- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; it never waits.
 create function pgqueue.gate_groups(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
@@ -37,7 +37,8 @@ begin
       _ok := _ok || array_remove(array[pgqueue.hand_on(queue, _key, at, false)], null);
     end if;
   end loop;
-  update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
-  where j.id = any (array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key <> all (_locked)));
+  if exists (select from unnest(_keys) k where k <> all (_locked)) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   return _ok;
 end $$;

@@ -6,11 +6,12 @@
 -- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
 -- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
 -- The lanes are locked, read once, counted in memory and written once. Locks: lanes in the order of limit names within a job, each
--- only if it can be had at once; where one is busy the job comes back some milliseconds later.
-create function pgqueue.gate_limits(ids bigint[], at timestamptz, room integer) returns bigint[]
+-- only if it can be had at once; where one is busy the job stays as it is, and the claim says that it has to look again soon.
+create function pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
+  _ids bigint[] := ids;
   _ok bigint[] := '{}';
   _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
   _cells interval[] := '{}'; _bursts integer[] := '{}';
@@ -23,6 +24,20 @@ declare
   _weight integer;
   _stop text;
 begin
+  _ids := _ids || array(  -- those in line for a rate whose time has come are served before those that come from behind
+    select l.id
+    from (select distinct o.key as name, o.value ->> 'key' as key
+          from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+          cross join lateral jsonb_each(a.gates -> 'limits') o join pgqueue.limit_rules r on r.name = o.key and r.rate is not null
+          where j.id = any (ids)) lane,
+    lateral (select j.id
+             from (select w.job_id, w.priority from pgqueue.lane_waits w where w.kind = 'limit' and w.name = lane.name and w.key = lane.key
+                   order by w.priority, w.job_id limit 2 * room) w
+             join pgqueue.queued_jobs j on j.id = w.job_id
+             where j.queue = gate_limits.queue and j.task = any (tasks) and j.run_at <= at and j.worker_id is null and not j.suspect
+               and j.id <> all (ids)
+             order by w.priority, w.job_id limit room
+             for update of j skip locked) l);
   for _job in
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
@@ -37,8 +52,8 @@ begin
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     cross join lateral jsonb_each(a.gates -> 'limits') o
     left join pgqueue.limit_rules r on r.name = o.key
-    where j.id = any (ids)
-    group by j.id order by j.priority, j.run_at, j.id
+    where j.id = any (_ids)
+    group by j.id order by j.priority, j.id <> all (ids) desc, j.run_at, j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
@@ -93,6 +108,7 @@ begin
         end if;
       end loop;
     else
+      continue when _stop = 'busy';
       _late_ids := _late_ids || _job.id;
       _late_places := _late_places || _place;
       _late_weights := _late_weights || _job.weights[cardinality(_places)];
@@ -100,6 +116,9 @@ begin
     end if;
   end loop;
 
+  if 'busy' = any (_states) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
   insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
   select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
@@ -115,7 +134,6 @@ begin
              when 'full' then 'infinity'
              when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
                                + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
-             when 'busy' then at + make_interval(secs => 0.005 + 0.01 * random())
              else at + interval '1 s'
            end as run_at, t.why
     from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)

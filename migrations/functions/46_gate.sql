@@ -1,7 +1,7 @@
 -- Which of these due jobs of a queue, whose rows the caller has locked, may be claimed: those that pass all their gates, in the order
 -- shares, group, limits; at most `room` of them, so that no permit is granted to a job that is not claimed. The others are parked or
 -- dated later, and no claim walks over them until something has changed.
-create function pgqueue.gate(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
+create function pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -13,7 +13,7 @@ begin
   _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
                     where j.id = any (_ids) and a.gates ? 'limits');
   if _limited <> '{}' then
-    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, at, room - cardinality(_ids) + cardinality(_limited));
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids) + cardinality(_limited));
   end if;
   return _ids[1 : room];
 end $$;

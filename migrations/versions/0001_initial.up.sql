@@ -1021,7 +1021,8 @@ end $$;
 -- Marks: for each priority (ascending) where to begin, the (run_at, id) claimed last, so that a claim does not walk over the dead
 -- index entries of finished jobs when an old snapshot pins them; a mark is never later than 250 ms ago, for commits that come out
 -- of order. What becomes visible behind a mark is found by a pass from '-infinity'.
--- Rows are of kind job, or gated: those are in no order that marks could go by; or more: it has not seen everything that is due. Jobs with gates have to pass them (see gate); where some are held back it looks for others, a few times. Behind a job of a group come
+-- Rows are of kind job, or gated: those are in no order that marks could go by; or more: it has not seen everything that is due; or busy:
+-- others have the lanes of some that are due, look again soon. Jobs with gates have to pass them (see gate); where some are held back it looks for others, a few times. Behind a job of a group come
 -- up to series - 1 of the jobs that follow it, beyond max_jobs: the worker runs them one after the other.
 -- The update of a plain job is HOT; (run_at, id) of the jobs is returned exactly. Plans are pinned: `ctid = any(array(...))` kept one
 -- plan on empty, stale and full tables. Args are read through the primary key of the day's partition.
@@ -1040,7 +1041,7 @@ declare
   _gated bigint[];
   _passed bigint[];
 begin
-  for _round in 1 .. 8 loop
+  for _round in 1 .. 4 loop
     if aging is null then
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from (select k.tid, k.id, k.gated
@@ -1059,14 +1060,10 @@ begin
       select array_agg(c.tid), array_agg(c.gated), array_agg(c.id) filter (where c.gated) into _tids, _flags, _gated
       from pgqueue.oldest_due(queue, tasks, _look, priorities, at, aging) c;
     end if;
-    if _gated is not null and _look < 200 then  -- gates are worth asking about many at once: who is held back is not met again
-      _look := 200;
-      continue;
-    end if;
     if _gated is not null then  -- plain jobs get what is theirs of the room, by the order; the gates decide about the rest
       _tids := array(select c.tid from unnest(_tids, _flags) with ordinality as c (tid, gated, place) where not c.gated and c.place <= _room);
       _room := _room - cardinality(_tids);
-      _passed := pgqueue.gate(_gated, queue, at, _room);
+      _passed := pgqueue.gate(_gated, queue, tasks, at, _room);
       _room := _room - cardinality(_passed);
       delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = any (_passed);
       if series > 1 and _passed <> '{}' then
@@ -1096,8 +1093,13 @@ begin
            c.expires_at <= at, c.key, a.gates ->> 'group'
     from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
     order by c.priority, c.id;
-    _look := greatest(_room, 200);
-    exit when _room <= 0;
+    exit when _room <= 0 or _round > 2 and _room < max_jobs;  -- what it has should not wait for long
+    if current_setting('pgq.busy', true) = at::text then
+      kind := 'busy';
+      return next;
+      return;
+    end if;
+    _look := greatest(_room, 200);  -- who is held back is not met again, so it is worth while to look at many
   end loop;
   if _gated is not null and _room > 0 then
     kind := 'more';
@@ -1135,6 +1137,7 @@ end $$;
 --   stale   a settled job whose token no longer held
 --   lost    the worker was declared lost, or its epoch is over: it must stop its handlers and register anew; nothing was claimed
 --   job     a claimed job
+--   busy    others have the lanes of due jobs right now: look again in some milliseconds, from the same marks
 --   more    gates held jobs back and there may be due ones behind them, or what was settled has set others free: claim again
 --   gated   a claimed job that had gates to pass: marks do not go by it
 -- Without priorities it is a full pass: from the beginning, over all priorities that the queue's jobs have. That finds what became
@@ -1254,7 +1257,7 @@ begin
     order by q.priority, q.run_at, q.id
     limit 1
     for update skip locked;
-    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, _at, 1));
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
     _id := null;
   end loop;
   return query
@@ -1615,7 +1618,7 @@ end $$;
 -- functions/44_gate_groups.sql
 -- The group gate of one queue: which of these due jobs, whose rows the caller has locked, have their group's turn (invariant I8: one at
 -- a time, the lowest id among those visible and due). Who has no turn is parked in the group's line; where the lane is busy right
--- now the job comes back some milliseconds later. Returns the ids that may go on; those without a group do, and the first in the
+-- now the job stays as it is, and the claim says that it has to look again soon. Returns the ids that may go on; those without a group do, and the first in the
 -- line of a free lane does, even if it was not asked about.
 -- Locks: the lanes' rows in the order of the primary key, only those that it can have at once; it never waits.
 create function pgqueue.gate_groups(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
@@ -1652,8 +1655,9 @@ begin
       _ok := _ok || array_remove(array[pgqueue.hand_on(queue, _key, at, false)], null);
     end if;
   end loop;
-  update pgqueue.queued_jobs j set run_at = at + make_interval(secs => 0.005 + 0.01 * random())
-  where j.id = any (array(select c.id from unnest(_ids, _keys) as c (id, key) where c.key <> all (_locked)));
+  if exists (select from unnest(_keys) k where k <> all (_locked)) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   return _ok;
 end $$;
 -- functions/45_gate_limits.sql
@@ -1665,11 +1669,12 @@ end $$;
 -- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
 -- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
 -- The lanes are locked, read once, counted in memory and written once. Locks: lanes in the order of limit names within a job, each
--- only if it can be had at once; where one is busy the job comes back some milliseconds later.
-create function pgqueue.gate_limits(ids bigint[], at timestamptz, room integer) returns bigint[]
+-- only if it can be had at once; where one is busy the job stays as it is, and the claim says that it has to look again soon.
+create function pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
+  _ids bigint[] := ids;
   _ok bigint[] := '{}';
   _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
   _cells interval[] := '{}'; _bursts integer[] := '{}';
@@ -1682,6 +1687,20 @@ declare
   _weight integer;
   _stop text;
 begin
+  _ids := _ids || array(  -- those in line for a rate whose time has come are served before those that come from behind
+    select l.id
+    from (select distinct o.key as name, o.value ->> 'key' as key
+          from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+          cross join lateral jsonb_each(a.gates -> 'limits') o join pgqueue.limit_rules r on r.name = o.key and r.rate is not null
+          where j.id = any (ids)) lane,
+    lateral (select j.id
+             from (select w.job_id, w.priority from pgqueue.lane_waits w where w.kind = 'limit' and w.name = lane.name and w.key = lane.key
+                   order by w.priority, w.job_id limit 2 * room) w
+             join pgqueue.queued_jobs j on j.id = w.job_id
+             where j.queue = gate_limits.queue and j.task = any (tasks) and j.run_at <= at and j.worker_id is null and not j.suspect
+               and j.id <> all (ids)
+             order by w.priority, w.job_id limit room
+             for update of j skip locked) l);
   for _job in
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
@@ -1696,8 +1715,8 @@ begin
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     cross join lateral jsonb_each(a.gates -> 'limits') o
     left join pgqueue.limit_rules r on r.name = o.key
-    where j.id = any (ids)
-    group by j.id order by j.priority, j.run_at, j.id
+    where j.id = any (_ids)
+    group by j.id order by j.priority, j.id <> all (ids) desc, j.run_at, j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
@@ -1752,6 +1771,7 @@ begin
         end if;
       end loop;
     else
+      continue when _stop = 'busy';
       _late_ids := _late_ids || _job.id;
       _late_places := _late_places || _place;
       _late_weights := _late_weights || _job.weights[cardinality(_places)];
@@ -1759,6 +1779,9 @@ begin
     end if;
   end loop;
 
+  if 'busy' = any (_states) then
+    perform set_config('pgq.busy', at::text, true);
+  end if;
   delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
   insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
   select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
@@ -1774,7 +1797,6 @@ begin
              when 'full' then 'infinity'
              when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
                                + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
-             when 'busy' then at + make_interval(secs => 0.005 + 0.01 * random())
              else at + interval '1 s'
            end as run_at, t.why
     from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)
@@ -1864,7 +1886,7 @@ end $$;
 -- Which of these due jobs of a queue, whose rows the caller has locked, may be claimed: those that pass all their gates, in the order
 -- shares, group, limits; at most `room` of them, so that no permit is granted to a job that is not claimed. The others are parked or
 -- dated later, and no claim walks over them until something has changed.
-create function pgqueue.gate(ids bigint[], queue text, at timestamptz, room integer) returns bigint[]
+create function pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -1876,7 +1898,7 @@ begin
   _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
                     where j.id = any (_ids) and a.gates ? 'limits');
   if _limited <> '{}' then
-    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, at, room - cardinality(_ids) + cardinality(_limited));
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids) + cardinality(_limited));
   end if;
   return _ids[1 : room];
 end $$;

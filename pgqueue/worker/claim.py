@@ -9,6 +9,7 @@ from the beginning, paced by what it costs: see the constants below.
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ PASS_INTERVAL_SECONDS = 0.5
 IDLE_PASS_SECONDS = 0.002
 PASS_SAMPLES = 5
 FIRST_PASSES = 3
+BUSY_SECONDS = 0.015  # the lane of a due job is another's: longer than a step, as they may be several
 
 
 class Room(Protocol):
@@ -149,6 +151,7 @@ class Reply:
     next_due: str | None
     seen: list[int] | None  # the priorities of a full pass
     more: bool = False  # there may be more due jobs than it has seen
+    busy: bool = False  # others had the lanes of due jobs: look again soon, from the same marks
 
 
 def read(rows: Sequence[Sequence[Any]]) -> Reply:
@@ -169,6 +172,8 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
             reply.next_due = row[RUN_AT]
         elif kind == "more":
             reply.more = True
+        elif kind == "busy":
+            reply.busy = True
         else:
             reply.lost = True
     return reply
@@ -177,6 +182,11 @@ def read(rows: Sequence[Sequence[Any]]) -> Reply:
 def take(lane: Lane, reply: Reply, *, limit: int, full: bool, now: float, took: float) -> bool:
     """Move the lane on by what a claim of `limit` brought, which took so long; returns whether the claim was filled."""
     filled = len(reply.jobs) >= limit or reply.more
+    if reply.busy:
+        if full:
+            lane.passed(now, took)
+        lane.due_at = now + BUSY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - so that two do not meet again
+        return False
     if reply.seen is not None:
         lane.marks.passed(reply.seen, filled=filled, frontier=reply.frontier)
         lane.passed(now, took)

@@ -180,7 +180,7 @@ def test_over_a_simulated_minute_no_window_sees_more_than_budget_and_burst(conn:
                     (at,),
                 )
             ]
-            passed = scalar(conn, "select pgqueue.gate(%s::bigint[], 'default', %s, 100)", ids, at) if ids else []
+            passed = scalar(conn, "select pgqueue.gate(%s::bigint[], 'default', '{t}', %s, 100)", ids, at) if ids else []
             conn.execute("delete from pgqueue.queued_jobs where id = any (%s)", (passed,))
         grants += [now] * len(passed)
         now += 0.13
