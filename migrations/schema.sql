@@ -416,6 +416,22 @@ begin
     update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
   end loop;
 end $$;
+CREATE FUNCTION pgqueue.declare_limits(definitions jsonb) RETURNS TABLE(name text, verdict text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _rule jsonb;
+begin
+  for _rule in select d from jsonb_array_elements(definitions) d order by d ->> 'name' collate "C" loop
+    name := _rule ->> 'name';
+    verdict := pgqueue.save_limit(name, (_rule ->> 'rate')::double precision, coalesce((_rule ->> 'per')::interval, '1 s'),
+                                  (_rule ->> 'burst')::integer, (_rule ->> 'concurrency')::integer, _rule);
+    if verdict <> 'unchanged' then
+      return next;
+    end if;
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.declare_schedules(definitions jsonb) RETURNS TABLE(name text, verdict text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -434,6 +450,18 @@ end $$;
 CREATE FUNCTION pgqueue.default_burst(rate double precision, per interval) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (GREATEST((1)::double precision, ceil(((rate / (EXTRACT(epoch FROM per))::double precision) / (10)::double precision))))::integer;
+CREATE FUNCTION pgqueue.drop_limit(name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from pgqueue.limit_rules r where r.name = drop_limit.name;
+  if not found then
+    return false;
+  end if;
+  perform pgqueue.release_line('limit', drop_limit.name, clock_timestamp());
+  return true;
+end $$;
 CREATE FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1056,6 +1084,9 @@ begin
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
 end $$;
+CREATE FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (((octet_length(name) >= 1) AND (octet_length(name) <= 200)) IS NOT TRUE) THEN format('limit: the name must have 1 to 200 bytes, got %s'::text, COALESCE(octet_length(name), 0)) WHEN (num_nonnulls(rate, concurrency) = 0) THEN format('limit %L: give a rate or a concurrency, or both'::text, name) WHEN (NOT ((rate > (0)::double precision) AND (rate < 'Infinity'::double precision))) THEN format('limit %L: rate must be positive, got %s'::text, name, rate) WHEN ((per IS NULL) OR (per <= '00:00:00'::interval) OR (per > '366 days'::interval)) THEN format('limit %L: per must be positive and at most 366 days, got %s'::text, name, per) WHEN ((burst IS NOT NULL) AND (rate IS NULL)) THEN format('limit %L: burst belongs to a rate'::text, name) WHEN (burst < 1) THEN format('limit %L: burst must be at least 1, got %s'::text, name, burst) WHEN (concurrency < 1) THEN format('limit %L: concurrency must be at least 1, got %s'::text, name, concurrency) ELSE NULL::text END;
 CREATE FUNCTION pgqueue.limits_error(limits jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -1438,8 +1469,8 @@ begin
       select coalesce(sum(g.weight), 0) into _back from gone g;
       update pgqueue.lanes l set held = greatest(l.held - _back, 0)
       where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key returning l.held into _back;
-      perform pgqueue.call_waiting(_lane.name, _lane.key, r.concurrency - _back, at)
-      from pgqueue.limit_rules r where r.name = _lane.name and r.concurrency > _back;
+      perform pgqueue.call_waiting(_lane.name, _lane.key, coalesce(r.concurrency - _back, 1000000), at)  -- no permits any more: all may go
+      from pgqueue.limit_rules r where r.name = _lane.name and coalesce(r.concurrency > _back, true);
     elsif _lane.kind = 'group' then
       delete from pgqueue.permits p
       where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)
@@ -1459,6 +1490,25 @@ begin
       end if;
     end if;
   end loop;
+end $$;
+CREATE FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+begin
+  perform from pgqueue.lanes l where l.kind = release_line.kind and l.name = release_line.name order by l.key for update;
+  update pgqueue.lanes l set slot = null where l.kind = release_line.kind and l.name = release_line.name and l.slot is not null;
+  _ids := array(
+    select j.id from pgqueue.queued_jobs j
+    where j.id in (select w.job_id from pgqueue.lane_waits w where w.kind = release_line.kind and w.name = release_line.name)
+    order by j.id for update);
+  update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids) and j.worker_id is null and j.run_at > at;
+  delete from pgqueue.lane_waits w where w.kind = release_line.kind and w.name = release_line.name and w.job_id = any (_ids);
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
+  return cardinality(_ids);
 end $$;
 CREATE FUNCTION pgqueue.remove(id bigint) RETURNS text
     LANGUAGE plpgsql
@@ -1746,6 +1796,43 @@ begin
   update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
   return _job;
 end $$;
+CREATE FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+declare
+  _at constant timestamptz := clock_timestamp();
+  _error constant text := pgqueue.limit_rule_error(name, rate, per, burst, concurrency);
+  _old pgqueue.limit_rules;
+begin
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  loop
+    insert into pgqueue.limit_rules (name, rate, per, burst, concurrency, declared, changed_at)
+    values (name, rate, per, burst, concurrency, declared, _at) on conflict do nothing;
+    if found then
+      perform pgqueue.release_line('limit', name, _at);
+      return 'created';
+    end if;
+    select r.* into _old from pgqueue.limit_rules r where r.name = save_limit.name for update;
+    exit when found;  -- else it was dropped in between
+  end loop;
+  if _old.declared = declared then
+    return 'unchanged';  -- an operator's edit since then stays
+  end if;
+  if (_old.rate, _old.per, _old.burst, _old.concurrency) is not distinct from (rate, per, burst, concurrency) then
+    update pgqueue.limit_rules r set declared = save_limit.declared where r.name = save_limit.name and save_limit.declared is not null;
+    return 'unchanged';
+  end if;
+  update pgqueue.limit_rules r
+  set rate = save_limit.rate, per = save_limit.per, burst = save_limit.burst, concurrency = save_limit.concurrency,
+      declared = coalesce(save_limit.declared, r.declared), changed_at = _at
+  where r.name = save_limit.name;
+  perform pgqueue.release_line('limit', name, _at);
+  return 'changed';
+end $$;
 CREATE FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1868,6 +1955,59 @@ end $$;
 CREATE FUNCTION pgqueue.schema_name() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'pgqueue'::text;
+CREATE FUNCTION pgqueue.set_limit(name text, rate double precision DEFAULT NULL::double precision, per interval DEFAULT '00:00:01'::interval, burst integer DEFAULT NULL::integer, concurrency integer DEFAULT NULL::integer) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+begin
+  return pgqueue.save_limit(name, rate, per, burst, concurrency, null);
+end $$;
+CREATE FUNCTION pgqueue.set_queue(queue text, fair boolean DEFAULT NULL::boolean, aging interval DEFAULT NULL::interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+declare
+  _old pgqueue.queue_policies;
+begin
+  if octet_length(queue) between 1 and 200 is not true then
+    raise exception using errcode = 'PQ004', message = format('set_queue: the queue must have a name of 1 to 200 bytes, got %s', coalesce(octet_length(queue), 0));
+  elsif aging < '0' then
+    raise exception using errcode = 'PQ004', message = format('set_queue: aging must be positive, or 0 to turn it off, got %s', aging);
+  end if;
+  insert into pgqueue.queue_policies (queue) values (queue) on conflict do nothing;
+  select p.* into _old from pgqueue.queue_policies p where p.queue = set_queue.queue for update;
+  if (_old.fair, _old.aging) is not distinct from (coalesce(fair, _old.fair), nullif(coalesce(aging, _old.aging), '0')) then
+    return false;
+  end if;
+  update pgqueue.queue_policies p
+  set fair = coalesce(set_queue.fair, p.fair), aging = nullif(coalesce(set_queue.aging, p.aging), '0') where p.queue = set_queue.queue;
+  if _old.fair and not fair then
+    perform pgqueue.release_line('fair', queue, clock_timestamp());
+  end if;
+  perform pgqueue.wake(queue);
+  return true;
+end $$;
+CREATE FUNCTION pgqueue.set_share(queue text, key text, weight integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+begin
+  if octet_length(queue) between 1 and 200 is not true or octet_length(key) between 1 and 1000 is not true then
+    raise exception using errcode = 'PQ004', message = 'set_share: give a queue and a key';
+  elsif weight not between 1 and 1000 then
+    raise exception using errcode = 'PQ004', message = format('set_share: weight must be from 1 to 1000, got %s', weight);
+  end if;
+  if coalesce(weight, 1) = 1 then
+    delete from pgqueue.fair_weights w where w.queue = set_share.queue and w.key = set_share.key;
+    return found;
+  end if;
+  insert into pgqueue.fair_weights as w (queue, key, weight) values (queue, key, weight)
+  on conflict on constraint fair_weights_pkey do update set weight = excluded.weight where w.weight <> excluded.weight;
+  return found;
+end $$;
 CREATE FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) RETURNS SETOF bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2206,6 +2346,33 @@ CREATE FUNCTION pgqueue.sweep_lanes() RETURNS bigint
   )
   select count(*) from gone
 $$;
+CREATE FUNCTION pgqueue.sweep_lines() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _line record;
+  _released bigint := 0;
+begin
+  for _line in
+    with recursive lines as (
+      (select w.kind, w.name from pgqueue.lane_waits w where w.kind <> 'group' order by w.kind, w.name limit 1)
+      union all
+      select n.kind, n.name from lines l cross join lateral (
+        select w.kind, w.name from pgqueue.lane_waits w where w.kind <> 'group' and (w.kind, w.name) > (l.kind, l.name)
+        order by w.kind, w.name limit 1) n
+    )
+    select l.kind, l.name from lines l
+    where l.kind = 'fair' and not exists (select from pgqueue.queue_policies p where p.queue = l.name and p.fair)
+       or l.kind = 'limit' and not exists (select from pgqueue.limit_rules r where r.name = l.name)
+    order by l.kind, l.name
+  loop
+    _released := _released + pgqueue.release_line(_line.kind, _line.name, clock_timestamp());
+  end loop;
+  return _released;
+end $$;
 CREATE FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) RETURNS TABLE(dropped bigint, last bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2646,6 +2813,24 @@ CREATE TABLE pgqueue.limit_rules (
     CONSTRAINT limit_rules_per_check CHECK ((per > '00:00:00'::interval)),
     CONSTRAINT limit_rules_rate_check CHECK (((rate > (0)::double precision) AND (rate < 'Infinity'::double precision)))
 );
+CREATE VIEW pgqueue.limits AS
+ SELECT r.name,
+    l.key,
+    r.rate,
+    r.per,
+        CASE
+            WHEN (r.rate IS NOT NULL) THEN COALESCE(r.burst, pgqueue.default_burst(r.rate, r.per))
+            ELSE NULL::integer
+        END AS burst,
+    r.concurrency,
+    COALESCE(l.held, (0)::bigint) AS held,
+    ( SELECT count(*) AS count
+           FROM pgqueue.lane_waits w
+          WHERE ((w.kind = 'limit'::text) AND (w.name = l.name) AND (w.key = l.key))) AS waiting,
+    (r.declared IS NOT NULL) AS in_code,
+    r.changed_at
+   FROM (pgqueue.limit_rules r
+     LEFT JOIN pgqueue.lanes l ON (((l.kind = 'limit'::text) AND (l.name = r.name))));
 CREATE TABLE pgqueue.paused_queues (
     queue text NOT NULL,
     paused_at timestamp with time zone NOT NULL
@@ -2659,6 +2844,18 @@ CREATE TABLE pgqueue.permits (
     granted_at timestamp with time zone NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+CREATE VIEW pgqueue.permit_holders AS
+ SELECT p.kind,
+    p.name,
+    p.key,
+    p.job_id,
+    p.weight,
+    j.task,
+    j.worker_id,
+    p.granted_at
+   FROM (pgqueue.permits p
+     LEFT JOIN pgqueue.queued_jobs j ON ((j.id = p.job_id)))
+  WHERE (p.kind <> 'fair'::text);
 CREATE TABLE pgqueue.queue_policies (
     queue text NOT NULL,
     fair boolean DEFAULT false NOT NULL,
@@ -2884,8 +3081,10 @@ REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text,
 REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.drop_limit(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
@@ -2909,6 +3108,7 @@ REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with tim
 REVOKE ALL ON FUNCTION pgqueue.known_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) FROM PUBLIC;
@@ -2926,6 +3126,7 @@ REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBL
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
@@ -2937,11 +3138,15 @@ REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
@@ -2951,6 +3156,7 @@ REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lanes() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.sweep_lines() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;

@@ -7,6 +7,7 @@ The public names, by what they are for:
     Context             what a handler knows about its job, and may do: its `ctx` parameter
     Retry Snooze Cancel Discard
                         what a handler may return or raise instead of a result
+    Limit, Weight       what holds jobs back across all workers, and how much of it a job takes
     Exponential Fixed Steps RetryPolicy Backoff
                         how failures are retried
     ... and the errors, whose tree is in `pgqueue.errors`
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pgqueue.handle import Handle
     from pgqueue.job import State
     from pgqueue.jobclass import Job
+    from pgqueue.limit import Limit, Weight
     from pgqueue.outcome import Cancel, Discard, Retry, Snooze
     from pgqueue.request import PendingJob
     from pgqueue.task import Task
@@ -54,6 +56,7 @@ _HOMES = {
     "handle": ("Handle",),
     "job": ("State",),
     "jobclass": ("Job",),
+    "limit": ("Limit", "Weight"),
     "outcome": ("Cancel", "Discard", "Retry", "Snooze"),
     "request": ("PendingJob",),
     "task": ("Task",),
@@ -79,6 +82,7 @@ __all__ = [
     "JobNotFound",
     "KeyTaken",
     "LeaseLost",
+    "Limit",
     "MigrationsPending",
     "NotSupported",
     "PendingJob",
@@ -93,6 +97,7 @@ __all__ = [
     "Task",
     "UnknownTask",
     "UsageError",
+    "Weight",
 ]
 
 

@@ -7,57 +7,28 @@ pools open when first used. With `conn=` a verb belongs to the caller's transact
 from __future__ import annotations
 
 import os
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from pgqueue import calls, jobclass
 from pgqueue import dsn as _dsn
 from pgqueue import schema as _schema
-from pgqueue import task as _task
 from pgqueue.client import Client
 from pgqueue.errors import ArgumentError, ConfigError, UnknownTask
 from pgqueue.handle import Handle
 from pgqueue.operations import Operations
-from pgqueue.policy import FailurePolicy
+from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
-from pgqueue.schedule import Declaration, Declarations
-from pgqueue.task import Definition, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from datetime import timedelta
-    from typing import TypedDict
+    from collections.abc import Iterable
 
-    from pgqueue.backoff import Backoff
-    from pgqueue.context import Context
     from pgqueue.jobclass import Job
-    from pgqueue.policy import Rule
     from pgqueue.request import Options
-    from pgqueue.schedule import Missed, Overlap
 
-    class TaskOptions(TypedDict, total=False):
-        """The options of a task."""
-
-        name: str
-        queue: str
-        priority: int
-        max_attempts: int
-        backoff: Backoff
-        policies: Mapping[type[BaseException], Rule]
-        timeout: timedelta
-        cpu: bool
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
-J = TypeVar("J", bound="Job")
-S = TypeVar("S")
-_FAILURE_OPTIONS = ("max_attempts", "backoff", "policies")
-_OPTIONS = ("name", "queue", "priority", *_FAILURE_OPTIONS, "timeout", "cpu")
 
 
-class App(Operations):
+class App(Registry, Operations):
     """A set of tasks and the database where their jobs are."""
 
     def __init__(
@@ -80,10 +51,7 @@ class App(Operations):
                 raise ConfigError(f"App: {name} must be a whole number from 1, got {value!r}")
         self._explicit_dsn = dsn
         self._explicit_schema = None if schema is None else _schema.valid_schema(schema)
-        self._max_args_bytes = max_args_bytes
-        self._tasks: dict[str, Task[..., ..., Any, Any]] = {}
-        self._classes: dict[type[Job], Task[..., ..., Any, Any]] = {}
-        self._schedules = Declarations()
+        super().__init__(max_args_bytes=max_args_bytes)
         self._client = Client(lambda: self.dsn, schema=lambda: self.schema, pool_size=pool_size, timeout=pool_timeout)
 
     def __repr__(self) -> str:
@@ -99,131 +67,10 @@ class App(Operations):
         """The schema of the queue in the database."""
         return self._explicit_schema or _schema.valid_schema(os.environ.get("PGQ_SCHEMA") or _schema.DEFAULT)
 
-    @property
-    def tasks(self) -> Mapping[str, Task[..., ..., Any, Any]]:
-        """The tasks by name."""
-        return MappingProxyType(self._tasks)
-
-    @property
-    def schedules(self) -> Declarations:
-        """The schedules that the code declares, by name; workers tell the database when they start."""
-        return self._schedules
-
     def configure(self, *, dsn: str | None = None, schema: str | None = None) -> None:
         """Set what the command line knows better; what is None stays. Call it before the first use."""
         self._explicit_dsn = dsn if dsn is not None else self._explicit_dsn
         self._explicit_schema = _schema.valid_schema(schema) if schema is not None else self._explicit_schema
-
-    def named(self, name: str) -> Task[..., ..., Any, Any]:
-        """Return the task of a name. Raises UnknownTask."""
-        try:
-            return self._tasks[name]
-        except KeyError:
-            known = ", ".join(sorted(self._tasks)) or "none"
-            raise UnknownTask(f'task "{name}" is not registered; this App knows: {known}') from None
-
-    # Registration. The overloads take the context off what a job carries and unwrap what awaiting gives.
-
-    @overload
-    def task(
-        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]], /
-    ) -> Task[Concatenate[Context, P], P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def task(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def task(self, fn: Callable[Concatenate[Context, P], R], /) -> Task[Concatenate[Context, P], P, R, R]: ...
-    @overload
-    def task(self, fn: Callable[P, R], /) -> Task[P, P, R, R]: ...
-    @overload
-    def task(self, /, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
-
-    def task(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Register a function as a task: `@app.task`, or `@app.task(queue="mail", ...)`.
-
-        Without `name` it is called module.qualname. A plain def runs in a thread, with `cpu=True` in a process; an
-        async def in the worker's event loop. `max_attempts`, `backoff` and `policies` say what happens to failures.
-        Raises ConfigError.
-        """
-        if fn is None:
-            return lambda code: self._register(_task.define(code), options)
-        return self._register(_task.define(fn), options)
-
-    @overload
-    def job(self, cls: type[J], /) -> type[J]: ...
-    @overload
-    def job(self, /, **options: Unpack[TaskOptions]) -> Callable[[type[J]], type[J]]: ...
-
-    def job(self, cls: type[J] | None = None, /, **options: Any) -> Any:
-        """Register a subclass of Job as a task; options as for `task`. Raises ConfigError."""
-
-        def register(code: type[J]) -> type[J]:
-            self._classes[code] = self._register(jobclass.define(code), options)
-            return code
-
-        return register if cls is None else register(cls)
-
-    def schedule(
-        self,
-        cron: str | None = None,
-        /,
-        *,
-        every: timedelta | None = None,
-        timezone: str = "UTC",
-        name: str | None = None,
-        args: Mapping[str, Any] | None = None,
-        missed: Missed = "once",
-        missed_limit: int = 100,
-        overlap: Overlap = "allow",
-        jitter: timedelta | None = None,
-    ) -> Callable[[S], S]:
-        """Enqueue a task again and again: `@app.schedule("0 2 * * *", timezone="Europe/Berlin")` above `@app.task`.
-
-        Several may stand above one task, with names; without `name` it is the task's. `missed` says what becomes of
-        ticks that nobody was there for: skip them, run once, or all of them (the last `missed_limit`). `overlap="skip"`
-        leaves a tick out while the last one's job is unfinished. Raises ConfigError.
-        """
-
-        def declare(code: S) -> S:
-            found: Any = self._classes.get(code) if isinstance(code, type) else code
-            if not isinstance(found, Task) or self._tasks.get(found.name) is not found:
-                raise ConfigError(f"@app.schedule goes above @app.task or @app.job of the same App, got {code!r}")
-            self._schedules.add(
-                Declaration(
-                    task=found,
-                    name=found.name if name is None else name,
-                    cron=cron,
-                    every=every,
-                    timezone=timezone,
-                    args=args,
-                    missed=missed,
-                    missed_limit=missed_limit,
-                    overlap=overlap,
-                    jitter=jitter,
-                )
-            )
-            return code
-
-        return declare
-
-    def _register(self, definition: Definition, options: Mapping[str, Any]) -> Task[..., ..., Any, Any]:
-        name = options.get("name") or _task.name_of(definition.fn)
-        if unknown := sorted(options.keys() - set(_OPTIONS)):
-            raise ConfigError(f'task "{name}": there is no option "{unknown[0]}"; there are {", ".join(_OPTIONS)}')
-        try:
-            failures = FailurePolicy(**{key: options[key] for key in _FAILURE_OPTIONS if key in options})
-        except ConfigError as error:
-            raise ConfigError(f'task "{name}": {error}') from None
-        rest = {key: options[key] for key in ("queue", "priority", "timeout", "cpu") if key in options}
-        made: Task[..., ..., Any, Any] = Task(
-            definition, name=name, sender=self, failures=failures, max_args_bytes=self._max_args_bytes, **rest
-        )
-        taken = self._tasks.get(name)
-        if taken is not None and _task.name_of(taken.fn) != _task.name_of(definition.fn):
-            raise ConfigError(
-                f'task "{name}": the name belongs to {_task.name_of(taken.fn)} already; give one of them name="..."'
-            )
-        self._tasks[name] = made
-        return made
 
     # Enqueueing.
 
@@ -280,18 +127,3 @@ class App(Operations):
         if found is None:
             raise UnknownTask(f"{type(job).__qualname__} is not registered with this App; put @app.job above the class")
         return found.using(**options).job(**jobclass.fields_of(job))
-
-
-class TaskDecorator(Protocol):
-    """What `@app.task(...)` with options returns."""
-
-    @overload
-    def __call__(
-        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]], /
-    ) -> Task[Concatenate[Context, P], P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> Task[Concatenate[Context, P], P, R, R]: ...
-    @overload
-    def __call__(self, fn: Callable[P, R], /) -> Task[P, P, R, R]: ...

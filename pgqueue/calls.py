@@ -55,10 +55,15 @@ def _nothing(_: Sequence[Row]) -> None:
     return None
 
 
+_NONE = (None,) * 7
+_NO_GATES = (None,) * 3
+
+
 def enqueue(job: NewJob) -> Call[int]:
     """Add one job; its id, or that of the job which holds its key."""
-    plain = job.run_at is None and job.delay is None and job.key is None and job.expires_at is None and job.meta is None
-    if plain and job.max_attempts is None and job.timeout is None and not job.priority:
+    special = (job.run_at, job.delay, job.key, job.expires_at, job.meta, job.max_attempts, job.timeout)
+    gates = (job.group_key, job.limits, job.fair_key)
+    if not job.priority and special == _NONE and gates == _NO_GATES:
         return Call("enqueue_plain", {"task": job.task, "args": job.args, "queue": job.queue}, _value)
     params = {
         "task": job.task,
@@ -74,6 +79,10 @@ def enqueue(job: NewJob) -> Call[int]:
         "timeout": job.timeout,
         "expires_at": job.expires_at,
         "meta": job.meta,
+        "group_key": job.group_key,
+        "group_retry": job.group_retry,
+        "limits": job.limits,
+        "fair_key": job.fair_key,
     }
     return Call("enqueue", params, _value)
 
@@ -117,6 +126,10 @@ _WRITERS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("timeout", _interval),
     ("expires_at", _time),
     ("meta", str),
+    ("group_key", _quote),
+    ("group_retry", _quote),
+    ("limits", str),
+    ("fair_key", _quote),
 )
 
 

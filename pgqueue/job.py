@@ -67,8 +67,8 @@ class AttemptOutcome(StrEnum):
 class NewJob:
     """A request to run a task, as it is sent to the database.
 
-    `args` and `meta` are JSON texts of objects. What is None means the default: queue "default", priority 0, due now,
-    and for `max_attempts` and `timeout` the task's own policy, known to the worker that runs it.
+    `args`, `meta` and `limits` are JSON texts of objects. What is None means the default: queue "default", priority 0,
+    due now, and for `max_attempts` and `timeout` the task's own policy, known to the worker that runs it.
     """
 
     task: str
@@ -84,6 +84,10 @@ class NewJob:
     timeout: timedelta | None = None
     expires_at: datetime | None = None
     meta: str | None = None
+    group_key: str | None = None
+    group_retry: str | None = None
+    limits: str | None = None
+    fair_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack
 
+from pgqueue import limit
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError
 from pgqueue.job import NewJob
 
 if TYPE_CHECKING:
     from pgqueue.handle import Handle
+    from pgqueue.limit import Limits
     from pgqueue.task import Task
 
 KeyPolicy = Literal["skip", "replace", "raise"]
+GroupRetry = Literal["hold", "pass"]
 P = ParamSpec("P")
 T = TypeVar("T")
 LONGEST = timedelta(days=3650)
 _POLICIES = ("skip", "replace", "raise")
+_GROUP_RETRIES = ("hold", "pass")
 
 
 class Options(TypedDict, total=False):
@@ -30,6 +34,9 @@ class Options(TypedDict, total=False):
 
     `run_at` and `expires_at` are aware datetimes; `expires_at` may be a timedelta from now. `delay` counts from the
     database's clock. `key` makes the job the only unfinished one of its (queue, key), for `key_period` also after.
+    Jobs of a queue with the same `group_key` run one at a time, in the order in which they were enqueued; while one
+    waits for its retry the others wait too ("hold") or go on ("pass": `group_retry`). `limits` names limits, or gives
+    their keys, and adds to those of the task. `fair_key` says whose share of a fair queue the job takes.
     """
 
     queue: str
@@ -43,6 +50,10 @@ class Options(TypedDict, total=False):
     timeout: timedelta | None
     expires_at: datetime | timedelta | None
     meta: Mapping[str, Any] | None
+    group_key: str | None
+    group_retry: GroupRetry | None
+    limits: Limits | None
+    fair_key: str | None
 
 
 class Sender(Protocol):
@@ -105,6 +116,9 @@ def bound(task: Task[Any, P, Any, T], options: Options, *, conn: Any = None) -> 
     fields |= {name: value for name, value in options.items() if value is not None}
     if (meta := options.get("meta")) is not None:
         fields["meta"] = _meta(task.name, meta)
+    fields["limits"] = limit.merged(task.limits, options.get("limits"))
+    if options.get("group_key") is not None:
+        fields.setdefault("group_retry", task.group_retry)
     return Bound(task, options, fields, conn)
 
 
@@ -127,6 +141,8 @@ def _check(task: str, options: Options) -> None:
     for name in ("key_policy", "key_period"):
         if options.get(name) is not None and options.get("key") is None:
             raise ArgumentError(f'task "{task}": {name} says what happens to a key, but there is no key; add key="..."')
+    if options.get("group_retry") is not None and options.get("group_key") is None:
+        raise ArgumentError(f'task "{task}": group_retry is about a group, but there is none; add group_key="..."')
 
 
 def _name(value: Any, most: int) -> str | None:
@@ -181,6 +197,10 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "timeout": lambda value: _duration(value, least=_SHORTEST),
     "expires_at": lambda v: _duration(v, least=_SHORTEST) if isinstance(v, timedelta) else _moment(v),
     "meta": lambda value: None if isinstance(value, Mapping) else "must be a mapping",
+    "group_key": lambda value: _name(value, 1000),
+    "group_retry": lambda value: None if value in _GROUP_RETRIES else f"must be one of {', '.join(_GROUP_RETRIES)}",
+    "limits": limit.fault_in,
+    "fair_key": lambda value: _name(value, 1000),
 }
 
 
@@ -192,6 +212,11 @@ def check_queue(value: Any) -> str | None:
 def check_priority(value: Any) -> str | None:
     """Say what is wrong with a priority, or None."""
     return _CHECKS["priority"](value)
+
+
+def check_group_retry(value: Any) -> str | None:
+    """Say what is wrong with a group_retry, or None."""
+    return _CHECKS["group_retry"](value)
 
 
 def _meta(task: str, meta: Mapping[str, Any]) -> str:

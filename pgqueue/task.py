@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
-from pgqueue import request
+from pgqueue import limit, request
 from pgqueue.annotation import converter
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError, ConfigError
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pgqueue.backoff import Backoff
     from pgqueue.convert import Converter
     from pgqueue.handle import Handle
+    from pgqueue.limit import Limits, Weight
     from pgqueue.policy import FailurePolicy, Rule
-    from pgqueue.request import Bound, Options, PendingJob, Sender
+    from pgqueue.request import Bound, GroupRetry, Options, PendingJob, Sender
 
 C = ParamSpec("C")  # how the function is called
 P = ParamSpec("P")  # what a job carries: the same without the context
@@ -65,6 +66,8 @@ class Task(Generic[C, P, R, T]):
         priority: int = 0,
         timeout: timedelta = timedelta(minutes=30),
         cpu: bool = False,
+        limits: Limits = (),
+        group_retry: GroupRetry = "hold",
         max_args_bytes: int = 1_048_576,
     ) -> None:
         self.name = name
@@ -81,6 +84,9 @@ class Task(Generic[C, P, R, T]):
         self._definition = definition
         self._max_args_bytes = max_args_bytes
         self._check()
+        self._check_gates(limits, group_retry)
+        self.limits: Mapping[str, Weight] = limit.by_name(limits)
+        self.group_retry = group_retry
         functools.update_wrapper(self, definition.fn, updated=())
 
     def __call__(self, *args: C.args, **kwargs: C.kwargs) -> R:
@@ -205,6 +211,12 @@ class Task(Generic[C, P, R, T]):
                 f'task "{self.name}": cpu=True runs in a process of its own, which takes a plain def; '
                 "drop the async or the cpu"
             )
+
+    def _check_gates(self, limits: Limits, group_retry: GroupRetry) -> None:
+        if fault := limit.fault_in(limits):
+            raise ConfigError(f'task "{self.name}": limits {fault}')
+        if fault := request.check_group_retry(group_retry):
+            raise ConfigError(f'task "{self.name}": group_retry {fault}, got {group_retry!r}')
 
 
 def define(fn: Callable[..., Any]) -> Definition:

@@ -26,8 +26,8 @@ begin
       select coalesce(sum(g.weight), 0) into _back from gone g;
       update pgqueue.lanes l set held = greatest(l.held - _back, 0)
       where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key returning l.held into _back;
-      perform pgqueue.call_waiting(_lane.name, _lane.key, r.concurrency - _back, at)
-      from pgqueue.limit_rules r where r.name = _lane.name and r.concurrency > _back;
+      perform pgqueue.call_waiting(_lane.name, _lane.key, coalesce(r.concurrency - _back, 1000000), at)  -- no permits any more: all may go
+      from pgqueue.limit_rules r where r.name = _lane.name and coalesce(r.concurrency > _back, true);
     elsif _lane.kind = 'group' then
       delete from pgqueue.permits p
       where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key and p.job_id = any (ids)

@@ -1,6 +1,8 @@
 -- Written by freeze.py: change the parts and freeze again, until it is released.
 drop function pgqueue.carry_args;
 drop function pgqueue.expired_days;
+drop view pgqueue.permit_holders;
+drop view pgqueue.limits;
 drop view pgqueue.steps;
 drop view pgqueue.schedules;
 drop view pgqueue.workers;
@@ -27,6 +29,15 @@ drop function pgqueue.report_progress;
 drop function pgqueue.lease_states;
 drop function pgqueue.complete;
 drop function pgqueue.guard;
+drop function pgqueue.set_share;
+drop function pgqueue.set_queue;
+drop function pgqueue.sweep_lines;
+drop function pgqueue.release_line;
+drop function pgqueue.drop_limit;
+drop function pgqueue.declare_limits;
+drop function pgqueue.save_limit;
+drop function pgqueue.set_limit;
+drop function pgqueue.limit_rule_error;
 drop function pgqueue.remove;
 drop function pgqueue.backlog;
 drop function pgqueue.resume;

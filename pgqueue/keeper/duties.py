@@ -36,8 +36,9 @@ def rescuing(every_seconds: float, *, may_judge: Callable[[], bool] = lambda: Tr
 
 
 def sweep(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
-    """Carry out cancel requests whose job is not running any more."""
+    """Carry out cancel requests whose job is not running any more; empty lines that nobody serves any more."""
     conn.execute(statement("sweep_cancel_requests", schema))
+    conn.execute(statement("sweep_lines", schema))
     return 5.0
 
 

@@ -73,6 +73,7 @@ class Link:
         """Connect, register, and start beating. Raises psycopg.Error."""
         await self._session.connect()
         await self._register()
+        await self._declare_limits()
         await self._declare_schedules()
         options = self._options
         house: list[duties.Duty] = [
@@ -149,6 +150,15 @@ class Link:
         log.info(
             "registered", extra={"worker": self.worker_id, "queues": list(self.queues), "pooled": self._session.pooled}
         )
+
+    async def _declare_limits(self) -> None:
+        limits = self._app.limits
+        if limits:
+            for name, verdict in await self._session.run("declare_limits", {"definitions": limits.as_json()}):
+                log.info("a limit was declared", extra={"limit": name, "verdict": verdict})
+        if elsewhere := limits.undeclared(self._app.tasks.values()):
+            for (name,) in await self._session.run("unknown_limits", {"names": elsewhere}):
+                log.warning("nobody has set a limit that tasks name: its jobs are held", extra={"limit": name})
 
     async def _declare_schedules(self) -> None:
         if not self._app.schedules:
