@@ -98,7 +98,7 @@ def test_a_gate_that_cannot_be_meant_is_refused_at_the_call(app: App, options: A
 
 @pytest.mark.parametrize("options", [{"limits": "stripe"}, {"limits": {"a": []}}, {"group_retry": "wait"}])
 def test_a_task_whose_gates_cannot_be_meant_is_refused(app: App, options: Any) -> None:
-    with pytest.raises(ConfigError, match='task ".*call"'):
+    with pytest.raises(ConfigError, match="call"):
 
         @app.task(**options)
         def call() -> None: ...
