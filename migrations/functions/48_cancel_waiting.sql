@@ -1,3 +1,19 @@
+-- Locks a waiting job, to cancel it, if it can have it at once; whether it could. A node of a flow is locked before its job, because who
+-- settles a parent does the same (I14). Locks: the node, the job; waits for neither.
+create function pgqueue.try_waiting(id bigint) returns boolean
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  if pgqueue.is_node(id) then
+    perform from pgqueue.flow_nodes n where n.id = try_waiting.id for no key update skip locked;
+    if not found then
+      return false;
+    end if;
+  end if;
+  perform from pgqueue.queued_jobs j where j.id = try_waiting.id and j.worker_id is null for update skip locked;
+  return found;
+end $$;
+
 -- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row, its dependants,
 -- its lanes if it holds permits.
 create function pgqueue.cancel_waiting(id bigint, at timestamptz, reason text default 'cancelled on request') returns text

@@ -10,8 +10,7 @@ declare
   _at constant timestamptz := clock_timestamp();
   _state text;
 begin
-  perform from pgqueue.queued_jobs j where j.id = cancel.id and j.worker_id is null for update skip locked;
-  if found then
+  if pgqueue.try_waiting(cancel.id) then
     return pgqueue.cancel_waiting(cancel.id, _at);
   end if;
   _state := pgqueue.stored_state(cancel.id);

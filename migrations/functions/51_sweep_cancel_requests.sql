@@ -1,6 +1,7 @@
 -- Carries out cancel requests whose job does not run any more, and drops those of jobs that are finished. Called by the keeper.
 -- A job that died while the request was on its way, unseen by the settle, ends as cancelled too: it was asked before it died.
 -- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
+-- Of jobs that others of a flow wait for it ends one a call, whose dependants it locks by (rank, id): those of two would be in no order (I14).
 -- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -8,11 +9,13 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 declare
   _request record;
   _ended bigint := 0;
+  _reached boolean := false;
 begin
   for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
     begin
-      perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
-      if found then
+      continue when _reached and pgqueue.is_node(_request.job_id);
+      if pgqueue.try_waiting(_request.job_id) then
+        _reached := _reached or pgqueue.is_node(_request.job_id);
         perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
       else
         perform pgqueue.cancel_dead(_request.job_id, clock_timestamp());

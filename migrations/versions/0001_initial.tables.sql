@@ -234,15 +234,6 @@ create table pgqueue.fair_weights (
   primary key (queue, key)
 );
 
--- Flows: jobs that wait for others. A node is a job or a barrier (which ends by itself when its parents have); ids of both are drawn
--- from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
-create table pgqueue.flow_nodes (
-  id      bigint primary key,
-  flow_id bigint not null,
-  outcome text,
-  result  jsonb
-);
-
 -- Results of durable steps (ctx.step). They outlive attempts: a job that is retried, also as a dead letter or after a cancel, finds
 -- them. Rows of jobs that have succeeded, or that nobody knows any more, are swept.
 create table pgqueue.job_steps (
@@ -293,3 +284,64 @@ create table pgqueue.schedule_ticks (
   job_id   bigint,
   primary key (schedule, tick_at)
 );
+
+-- Flows: jobs that wait for others. A node is a job, or a barrier, which is no job and ends by itself when its parents allow; ids of all are
+-- drawn from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
+create table pgqueue.job_flows (
+  id           bigint      primary key,
+  kind         text        not null check (kind in ('chain', 'group', 'dag', 'batch', 'saga')),
+  name         text,
+  created_at   timestamptz not null,
+  cancelled_at timestamptz              -- when an operator gave it up; a retry of the flow takes that back
+);
+
+-- The counts are over the node's links, what is known of them in flow_deltas included: pending parents that have not ended, breached those
+-- that ended against their edge (what happens then, on_failure says), missed those that mean that the node is skipped, hits the failures
+-- that it asks about. (rank, id) ascends along every link: nodes are locked in this order and no other (I14), so no two transactions
+-- can wait for each other, however far the end of a job reaches.
+create table pgqueue.flow_nodes (
+  id           bigint   primary key,
+  rank         bigint   not null,
+  flow_id      bigint,                   -- null: a job that was there before and somebody waits for
+  place        integer,
+  pending      integer  not null default 0,
+  breached     integer  not null default 0,
+  missed       integer  not null default 0,
+  hits         integer  not null default 0,
+  is_job       boolean  not null default true,
+  gather       boolean  not null default false,  -- many parents: they do not wait for this row, see settle_nodes
+  verdict      boolean  not null default false,  -- a barrier that fails when any parent failed
+  asks_failure boolean  not null default false,  -- has links with the condition failed: runs only after a failure
+  blocked      boolean  not null default false,  -- its parents have not let it go yet
+  patient      boolean  not null default false,  -- retried by hand: it waits for its parents to be retried
+  ended_at     timestamptz,
+  due          timestamptz,
+  on_failure   text     not null default 'cancel' check (on_failure in ('cancel', 'dead', 'wait')),
+  outcome      text     check (outcome in ('succeeded', 'cancelled', 'dead', 'skipped')),
+  role         text     not null default 'member',
+  name         text,
+  queue        text,
+  task         text,
+  result       jsonb
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+create index flow_nodes_flow on pgqueue.flow_nodes (flow_id, place);
+
+create table pgqueue.flow_links (
+  parent_id bigint  not null,
+  child_id  bigint  not null,
+  place     integer not null,
+  condition text    not null check (condition in ('succeeded', 'ended', 'failed', 'not_failed', 'if_succeeded')),
+  primary key (parent_id, child_id)
+);
+create index flow_links_child on pgqueue.flow_links (child_id, place, parent_id);
+
+-- What a gathering node is still to be told: its row was somebody else's when these parents ended.
+create table pgqueue.flow_deltas (
+  id       bigint  generated always as identity primary key,
+  child_id bigint  not null,
+  pending  integer not null,
+  breached integer not null,
+  missed   integer not null,
+  hits     integer not null
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index flow_deltas_child on pgqueue.flow_deltas (child_id);

@@ -235,15 +235,6 @@ create table pgqueue.fair_weights (
   primary key (queue, key)
 );
 
--- Flows: jobs that wait for others. A node is a job or a barrier (which ends by itself when its parents have); ids of both are drawn
--- from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
-create table pgqueue.flow_nodes (
-  id      bigint primary key,
-  flow_id bigint not null,
-  outcome text,
-  result  jsonb
-);
-
 -- Results of durable steps (ctx.step). They outlive attempts: a job that is retried, also as a dead letter or after a cancel, finds
 -- them. Rows of jobs that have succeeded, or that nobody knows any more, are swept.
 create table pgqueue.job_steps (
@@ -294,6 +285,67 @@ create table pgqueue.schedule_ticks (
   job_id   bigint,
   primary key (schedule, tick_at)
 );
+
+-- Flows: jobs that wait for others. A node is a job, or a barrier, which is no job and ends by itself when its parents allow; ids of all are
+-- drawn from job_ids. Nodes keep outcomes and results as long as their flow lives, whatever retention does to the history (I13).
+create table pgqueue.job_flows (
+  id           bigint      primary key,
+  kind         text        not null check (kind in ('chain', 'group', 'dag', 'batch', 'saga')),
+  name         text,
+  created_at   timestamptz not null,
+  cancelled_at timestamptz              -- when an operator gave it up; a retry of the flow takes that back
+);
+
+-- The counts are over the node's links, what is known of them in flow_deltas included: pending parents that have not ended, breached those
+-- that ended against their edge (what happens then, on_failure says), missed those that mean that the node is skipped, hits the failures
+-- that it asks about. (rank, id) ascends along every link: nodes are locked in this order and no other (I14), so no two transactions
+-- can wait for each other, however far the end of a job reaches.
+create table pgqueue.flow_nodes (
+  id           bigint   primary key,
+  rank         bigint   not null,
+  flow_id      bigint,                   -- null: a job that was there before and somebody waits for
+  place        integer,
+  pending      integer  not null default 0,
+  breached     integer  not null default 0,
+  missed       integer  not null default 0,
+  hits         integer  not null default 0,
+  is_job       boolean  not null default true,
+  gather       boolean  not null default false,  -- many parents: they do not wait for this row, see settle_nodes
+  verdict      boolean  not null default false,  -- a barrier that fails when any parent failed
+  asks_failure boolean  not null default false,  -- has links with the condition failed: runs only after a failure
+  blocked      boolean  not null default false,  -- its parents have not let it go yet
+  patient      boolean  not null default false,  -- retried by hand: it waits for its parents to be retried
+  ended_at     timestamptz,
+  due          timestamptz,
+  on_failure   text     not null default 'cancel' check (on_failure in ('cancel', 'dead', 'wait')),
+  outcome      text     check (outcome in ('succeeded', 'cancelled', 'dead', 'skipped')),
+  role         text     not null default 'member',
+  name         text,
+  queue        text,
+  task         text,
+  result       jsonb
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+create index flow_nodes_flow on pgqueue.flow_nodes (flow_id, place);
+
+create table pgqueue.flow_links (
+  parent_id bigint  not null,
+  child_id  bigint  not null,
+  place     integer not null,
+  condition text    not null check (condition in ('succeeded', 'ended', 'failed', 'not_failed', 'if_succeeded')),
+  primary key (parent_id, child_id)
+);
+create index flow_links_child on pgqueue.flow_links (child_id, place, parent_id);
+
+-- What a gathering node is still to be told: its row was somebody else's when these parents ended.
+create table pgqueue.flow_deltas (
+  id       bigint  generated always as identity primary key,
+  child_id bigint  not null,
+  pending  integer not null,
+  breached integer not null,
+  missed   integer not null,
+  hits     integer not null
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+create index flow_deltas_child on pgqueue.flow_deltas (child_id);
 
 -- functions/10_schema_name.sql
 -- The name of the schema that this installation lives in.
@@ -846,6 +898,181 @@ begin
   raise exception using errcode = 'PQ004', message = format('settle: unknown outcome %L', left(outcome, 100)),
     hint = 'The outcomes are succeeded, failed, dead, cancelled, expired, snoozed, released and lost.';
 end $$;
+-- functions/29_advance_nodes.sql
+-- Tells the children of nodes that have ended (`ended`), judges nodes whose counts are as they should be (`ready`), and goes on with those
+-- that end by this, in a loop: however long a chain of barriers and cancellations is, nothing recurses.
+-- I6: it runs in the transaction that settled the parents, and it counts only under the child's lock: the rows are locked by one
+-- statement and read by the next, whose snapshot is younger than the commits of all who had them before. So of two transactions that
+-- settle two last parents the second sees the first one's count and lets the child go, once: `blocked` ends with that.
+-- A gathering child is not waited for: who finds its row locked leaves a delta, and whoever has the row next (the next parent, or
+-- fold_nodes) adds up. Both may pass each other only in such a way that a delta stays behind, and fold_nodes looks for those.
+-- I14: children are locked by (rank, id), which ascends along every link. All children at hand are locked at once only up to the first
+-- one that may end by itself, because its children may come before the others'. Jobs that are let go or end are locked after
+-- their node; whoever cancels a blocked job has locked its node first (try_waiting).
+-- A death right after it: it has committed with the settle, or neither has.
+create function pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _ended bigint[] := ended;
+  _ids bigint[];
+  _ranks bigint[];
+  _gathers boolean[];
+  _mays boolean[];
+  _pending integer[];
+  _breached integer[];
+  _missed integer[];
+  _hits integer[];
+  _upto integer;
+  _locked bigint[];
+  _go bigint[];
+  _over bigint[];
+begin
+  select array_agg(n.id order by n.rank, n.id), array_agg(n.rank order by n.rank, n.id), array_agg(n.gather order by n.rank, n.id),
+         array_agg(true), array_agg(0), array_agg(0), array_agg(0), array_agg(0)
+  into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+  from pgqueue.flow_nodes n where n.id = any (ready);
+  loop
+    if cardinality(_ended) > 0 then
+      with told as (
+        select c.id, c.rank, c.gather, not c.is_job or c.asks_failure as may, 1 as pending, pgqueue.breaches(l.condition, p.outcome) as breached,
+               pgqueue.misses(l.condition, p.outcome) as missed, pgqueue.hits(l.condition, p.outcome, c.verdict) as hits
+        from unnest(_ended) as e (id)
+        join pgqueue.flow_nodes p on p.id = e.id
+        join pgqueue.flow_links l on l.parent_id = p.id
+        join pgqueue.flow_nodes c on c.id = l.child_id
+        where c.blocked
+        union all
+        select t.* from unnest(_ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits) as t
+      ), sums as (
+        select t.id, t.rank, t.gather, bool_or(t.may or t.breached > 0 or t.missed > 0) as may, sum(t.pending)::integer as pending,
+               sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+        from told t group by t.id, t.rank, t.gather order by t.rank, t.id
+      )
+      select array_agg(s.id), array_agg(s.rank), array_agg(s.gather), array_agg(s.may), array_agg(s.pending), array_agg(s.breached),
+             array_agg(s.missed), array_agg(s.hits)
+      into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+      from sums s;
+    end if;
+    exit when coalesce(cardinality(_ids), 0) = 0;
+    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    _locked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update);
+    if true = any (_gathers[1 : _upto]) then
+      _locked := _locked || array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and n.gather order by n.rank, n.id
+                                  for no key update skip locked);
+      insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+      select t.id, t.pending, t.breached, t.missed, t.hits
+      from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as t (id, pending, breached, missed, hits)
+      where t.id <> all (_locked) and t.pending <> 0;
+    end if;
+    with folded as (
+      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_locked)
+      returning d.child_id as id, d.pending, d.breached, d.missed, d.hits
+    ), sums as (
+      select t.id, sum(t.pending)::integer as pending, sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+      from (select f.id, f.pending, f.breached, f.missed, f.hits from folded f
+            union all
+            select u.* from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as u) t
+      group by t.id
+    ), judged as (
+      select n.id, n.pending - s.pending as pending, n.breached + s.breached as breached, n.missed + s.missed as missed, n.hits + s.hits as hits,
+             pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
+                           n.on_failure, n.patient) as outcome
+      from sums s join pgqueue.flow_nodes n on n.id = s.id
+      where n.blocked and n.id = any (_locked)
+    ), counted as (
+      update pgqueue.flow_nodes n
+      set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
+          outcome = case when not n.is_job or j.outcome <> 'succeeded' then j.outcome end,
+          ended_at = case when not n.is_job or j.outcome <> 'succeeded' then at end
+      from judged j where n.id = j.id
+      returning n.id, n.rank, n.is_job, n.blocked, n.outcome
+    )
+    select array_agg(c.id order by c.id) filter (where not c.blocked and c.outcome is null), array_agg(c.id) filter (where c.outcome is not null),
+           array_agg(c.id order by c.id) filter (where c.is_job and c.outcome is not null)
+    into _go, _ended, _over
+    from counted c;
+    if _go is not null then
+      perform pgqueue.let_go(_go, at);
+    end if;
+    if _over is not null then
+      perform pgqueue.end_blocked(_over, at);
+    end if;
+    _ids := _ids[_upto + 1 :];
+    _ranks := _ranks[_upto + 1 :];
+    _gathers := _gathers[_upto + 1 :];
+    _mays := _mays[_upto + 1 :];
+    _pending := _pending[_upto + 1 :];
+    _breached := _breached[_upto + 1 :];
+    _missed := _missed[_upto + 1 :];
+    _hits := _hits[_upto + 1 :];
+  end loop;
+end $$;
+
+-- Lets blocked jobs go: they are due from now on, or when they were meant to be. Locks: the jobs in id order.
+create function pgqueue.let_go(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _queues text[];
+begin
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for no key update;
+  with gone as (
+    update pgqueue.queued_jobs j set run_at = greatest(n.due, at)
+    from pgqueue.flow_nodes n
+    where j.id = any (ids) and n.id = j.id and j.worker_id is null
+    returning j.queue, j.run_at
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from gone g where g.run_at < at + interval '10 s';
+  perform pgqueue.wake(q) from unnest(_queues) q;
+end $$;
+
+-- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
+-- failed. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
+create function pgqueue.end_blocked(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for update;
+  with gone as (
+    delete from pgqueue.queued_jobs j where j.id = any (ids)
+    returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
+              j.key, j.timeout
+  ), told as materialized (
+    select g.*, n.outcome, coalesce(n.due, at) as due,
+           case when n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', 'skipped')
+                else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
+                  select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
+                  from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
+                  where l.child_id = g.id and pgqueue.breaches(l.condition, p.outcome) > 0 order by l.place limit 1), 'a job that it waited for failed')) end as error
+    from gone g join pgqueue.flow_nodes n on n.id = g.id
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
+                                       suspect, queue, task, key, timeout, error)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, false, t.suspect, t.queue,
+           t.task, t.key, t.timeout, t.error
+    from told t where t.outcome <> 'dead'
+  ), evidence as (
+    delete from pgqueue.job_attempts a using told t where a.job_id = t.id and t.outcome = 'dead'
+    returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
+  ), died as (
+    insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, suspect, queue,
+                                   task, key, timeout, error, attempts)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, t.suspect, t.queue, t.task,
+           t.key, t.timeout, t.error,
+           coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
+                     from (select x.attempt_row, x.attempt from evidence x where x.job_id = t.id order by x.attempt desc limit 100) e), '[]')
+    from told t where t.outcome = 'dead'
+  ), asked as (
+    delete from pgqueue.cancel_requests c using told t where c.job_id = t.id
+  )
+  delete from pgqueue.job_keys k using told t
+  where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);
+end $$;
 -- functions/29_attempt_evidence.sql
 -- An attempt as the evidence of a dead letter holds it.
 create function pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz,
@@ -853,19 +1080,123 @@ create function pgqueue.attempt_evidence(attempt integer, worker_id bigint, star
 language sql stable
 return jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at,
                           'outcome', outcome, 'error', error);
+-- functions/29_fold_nodes.sql
+-- Adds up what gathering nodes were not told yet, because their row was locked when parents ended, and lets go what is complete by that.
+-- Returns how many it looked at. Called by the keeper some times a second: while there is nothing to add up it costs one look at
+-- an empty table. Deltas of nodes that do not wait any more are dropped. One bad node does not stop the others: it is told in a warning.
+-- I6: without it a child would wait for ever when two last parents passed each other, each leaving the count to the other.
+-- Locks: the gathering nodes that it can have at once and their dependants, all by (rank, id); after an error only those of one node.
+create function pgqueue.fold_nodes() returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _ids bigint[];
+  _id bigint;
+begin
+  if not exists (select from pgqueue.flow_deltas) then
+    return 0;
+  end if;
+  with over as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.id = any (array(select distinct d.child_id from pgqueue.flow_deltas d)) and not n.blocked
+    order by n.rank, n.id for no key update skip locked
+  )
+  delete from pgqueue.flow_deltas d using over o where d.child_id = o.id;
+  delete from pgqueue.flow_deltas d where not exists (select from pgqueue.flow_nodes n where n.id = d.child_id);
+  _ids := array(select n.id from pgqueue.flow_nodes n
+                where n.id = any (array(select distinct d.child_id from pgqueue.flow_deltas d)) and n.blocked);
+  begin
+    perform pgqueue.advance_nodes('{}', _ids, _at);
+  exception when others then
+    raise warning 'flow nodes: % (%); going on with one of them', sqlerrm, sqlstate;
+    foreach _id in array array(select i from unnest(_ids) i order by random()) loop
+      begin
+        perform pgqueue.advance_nodes('{}', array[_id], _at);
+        exit;
+      exception when others then
+        raise warning 'flow node %: % (%)', _id, sqlerrm, sqlstate;
+      end;
+    end loop;
+  end;
+  return coalesce(cardinality(_ids), 0);
+end $$;
 -- functions/29_nodes.sql
 -- Whether a job is a node of a flow.
 create function pgqueue.is_node(id bigint) returns boolean
-language sql stable
+language sql stable set enable_seqscan = off
 return exists (select from pgqueue.flow_nodes n where n.id = is_node.id);
 
+-- What becomes of a node whose counts are these: succeeded (a job may start, a barrier ends), skipped, cancelled, dead, or null: it
+-- waits on. One failure is enough for the policies cancel and dead, the rest is judged once all parents have ended.
+create function pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean,
+  on_failure text, patient boolean) returns text
+language sql immutable parallel safe
+return case
+  when missed > 0 then 'skipped'
+  when breached > 0 then case when patient or on_failure = 'wait' then null when on_failure = 'dead' then 'dead' else 'cancelled' end
+  when pending > 0 then null
+  when asks_failure and hits = 0 then 'skipped'
+  when verdict and hits > 0 then 'dead'
+  else 'succeeded' end;
+
+-- What the end of a parent means to a child, by the condition of their link; each is 0 or 1.
+-- breached: it ended as it should not have, on_failure says what happens. missed: the child is skipped. hits: the failure it asks about.
+create function pgqueue.breaches(condition text, outcome text) returns integer
+language sql immutable parallel safe
+return (condition = 'succeeded' and outcome in ('cancelled', 'dead') or condition = 'not_failed' and outcome in ('cancelled', 'dead'))::integer;
+create function pgqueue.misses(condition text, outcome text) returns integer
+language sql immutable parallel safe
+return (condition = 'if_succeeded' and outcome <> 'succeeded' or condition = 'succeeded' and outcome = 'skipped')::integer;
+create function pgqueue.hits(condition text, outcome text, verdict boolean) returns integer
+language sql immutable parallel safe
+return ((condition = 'failed' or verdict) and outcome in ('cancelled', 'dead'))::integer;
+
 -- What the end of these nodes means for others, in the transaction that settles them (I6): an array of {id, outcome, result, error},
--- outcomes succeeded, cancelled and dead, ids ascending.
+-- outcomes succeeded, cancelled and dead. A node that has ended already is passed by, so nothing counts twice; only an operator's
+-- retry reopens it (I15). A dead undo tells in its dead letter what is left undone because of it.
+-- Locks: these nodes by (rank, id), then their dependants (advance_nodes). Those of running jobs are nobody's child any more.
 create function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
-language sql as $$
-  update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result
-  from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb) where n.id = e.id
-$$;
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _undos bigint[];
+begin
+  perform from pgqueue.flow_nodes n
+  where n.id = any (array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e)) order by n.rank, n.id for no key update;
+  with gone as (
+    update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result, ended_at = at, blocked = false
+    from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb)
+    where n.id = e.id and n.outcome is null
+    returning n.id, n.role, n.outcome
+  )
+  select array_agg(g.id), array_agg(g.id) filter (where g.role = 'undo' and g.outcome = 'dead') into _ids, _undos from gone g;
+  if _ids is not null then
+    perform pgqueue.advance_nodes(_ids, '{}', at);
+  end if;
+  if _undos is not null then
+    perform pgqueue.tell_undone(u) from unnest(_undos) u;
+  end if;
+end $$;
+
+-- Names, in the dead letter of an undo, what stays undone until it is retried: itself, and the undos that wait for it.
+create function pgqueue.tell_undone(id bigint) returns void
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _left jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('id', u.id, 'task', u.task, 'name', u.name) order by u.id = tell_undone.id desc, u.place desc) into _left
+  from pgqueue.flow_nodes u
+  where u.flow_id = (select n.flow_id from pgqueue.flow_nodes n where n.id = tell_undone.id) and u.role = 'undo'
+    and (u.outcome is null or u.id = tell_undone.id);
+  update pgqueue.dead_jobs d
+  set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
+    (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
+  where d.id = tell_undone.id;
+end $$;
 -- functions/30_settle.sql
 -- Records what attempts came to, each fenced by its lease token, and returns the ids of those whose token no longer held: nothing
 -- was changed for them (I4). Everything that an outcome changes, changes here and in this transaction (I6).
@@ -1968,6 +2299,22 @@ begin
   from gone g;
 end $$;
 -- functions/48_cancel_waiting.sql
+-- Locks a waiting job, to cancel it, if it can have it at once; whether it could. A node of a flow is locked before its job, because who
+-- settles a parent does the same (I14). Locks: the node, the job; waits for neither.
+create function pgqueue.try_waiting(id bigint) returns boolean
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  if pgqueue.is_node(id) then
+    perform from pgqueue.flow_nodes n where n.id = try_waiting.id for no key update skip locked;
+    if not found then
+      return false;
+    end if;
+  end if;
+  perform from pgqueue.queued_jobs j where j.id = try_waiting.id and j.worker_id is null for update skip locked;
+  return found;
+end $$;
+
 -- Ends a waiting job, whose row the caller has locked, as cancelled. Returns the state it was in. Locks: its key's row, its dependants,
 -- its lanes if it holds permits.
 create function pgqueue.cancel_waiting(id bigint, at timestamptz, reason text default 'cancelled on request') returns text
@@ -2042,8 +2389,7 @@ declare
   _at constant timestamptz := clock_timestamp();
   _state text;
 begin
-  perform from pgqueue.queued_jobs j where j.id = cancel.id and j.worker_id is null for update skip locked;
-  if found then
+  if pgqueue.try_waiting(cancel.id) then
     return pgqueue.cancel_waiting(cancel.id, _at);
   end if;
   _state := pgqueue.stored_state(cancel.id);
@@ -2061,6 +2407,7 @@ end $$;
 -- Carries out cancel requests whose job does not run any more, and drops those of jobs that are finished. Called by the keeper.
 -- A job that died while the request was on its way, unseen by the settle, ends as cancelled too: it was asked before it died.
 -- Returns how many requests it ended. One bad row does not stop the others: it is told in a warning.
+-- Of jobs that others of a flow wait for it ends one a call, whose dependants it locks by (rank, id): those of two would be in no order (I14).
 -- Locks: the requests and their waiting or dead jobs in id order, passing by locked ones; orphaned progress, passing by too.
 create function pgqueue.sweep_cancel_requests() returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -2068,11 +2415,13 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 declare
   _request record;
   _ended bigint := 0;
+  _reached boolean := false;
 begin
   for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
     begin
-      perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
-      if found then
+      continue when _reached and pgqueue.is_node(_request.job_id);
+      if pgqueue.try_waiting(_request.job_id) then
+        _reached := _reached or pgqueue.is_node(_request.job_id);
         perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
       else
         perform pgqueue.cancel_dead(_request.job_id, clock_timestamp());
@@ -3132,6 +3481,314 @@ begin
   carried := coalesce(cardinality(_unfinished), 0) + coalesce(cardinality(_dead), 0);
   remaining := (select count(*) from pgqueue.queued_jobs q where q.args_day = carry_args.day)
                + (select count(*) from pgqueue.dead_jobs d where d.args_day = carry_args.day);
+  return next;
+end $$;
+-- functions/82_flow_entries.sql
+-- The names that an entry of a flow may have beside those of a new job.
+create function pgqueue.flow_entry_names() returns text[]
+language sql immutable parallel safe
+return array['after', 'on_failure', 'name', 'role', 'barrier', 'gather', 'verdict'];
+
+-- What is wrong with the shape of a flow's entries, null when nothing is: the first bad one, by its place (from 0). What is wrong with a
+-- job as such, check_new_jobs tells.
+create function pgqueue.flow_entries_error(entries jsonb) returns text
+language sql immutable as $$
+  select format('jobs[%s]: ', b.place - 1) || b.error
+  from (
+    select e.place, case
+      when jsonb_typeof(e.entry) <> 'object' then format('each entry must be an object, got %s', jsonb_typeof(e.entry))
+      when jsonb_typeof(e.entry -> 'after') not in ('array', 'null') then format('after: must be an array of places or objects, got %s', left((e.entry -> 'after')::text, 200))
+      when e.entry ->> 'on_failure' not in ('cancel', 'dead', 'wait') then format('on_failure: must be cancel, dead or wait, got %L', left(e.entry ->> 'on_failure', 100))
+      when jsonb_typeof(e.entry -> 'name') not in ('string', 'null') then format('name: must be a string, got %s', left((e.entry -> 'name')::text, 200))
+      when jsonb_typeof(e.entry -> 'role') not in ('string', 'null') or octet_length(e.entry ->> 'role') > 100 then
+        format('role: must be a string of at most 100 bytes, got %s', left((e.entry -> 'role')::text, 200))
+      when exists (select from unnest(array['barrier', 'gather', 'verdict']) f where jsonb_typeof(e.entry -> f) not in ('boolean', 'null')) then
+        'barrier, gather and verdict: must be true or false'
+      when e.entry @> '{"verdict": true}' and not e.entry @> '{"barrier": true}' then 'verdict: only a barrier has one'
+      when e.entry @> '{"barrier": true}' and e.entry - pgqueue.flow_entry_names() <> '{}' then
+        format('a barrier is no job: unknown name %s', (select string_agg(k, ', ') from jsonb_object_keys(e.entry - pgqueue.flow_entry_names()) k))
+      when e.entry @> '{"barrier": true}' then null
+      when e.entry ->> 'key_policy' in ('skip', 'replace') then 'key_policy: a job of a flow is always a new one, a key that another job holds is an error; leave it out'
+      end as error
+    from jsonb_array_elements(entries) with ordinality as e (entry, place)
+  ) b
+  where b.error is not null
+  order by b.place limit 1
+$$;
+
+-- The links that entries ask for: child and parent as places (from 1), or the parent's id where it is no entry; an error where one is
+-- badly formed. Conditions are as told: `succeeded` unless another is given. An undo and an on_success job are skipped, not
+-- failed, when what they are about did not succeed.
+create function pgqueue.flow_links_of(entries jsonb) returns table (child integer, parent integer, parent_id bigint, condition text, place integer, error text)
+language sql immutable as $$
+  with given as (
+    select e.place::integer as child, a.place::integer as place, e.entry ->> 'role' as role,
+           case jsonb_typeof(a.after) when 'object' then a.after when 'number' then jsonb_build_object('index', a.after) else '{}' end as after, a.after as told
+    from jsonb_array_elements(entries) with ordinality as e (entry, place),
+         jsonb_array_elements(nullif(e.entry -> 'after', 'null')) with ordinality as a (after, place)
+  ), judged as (
+    select g.*, case
+      when (g.after ? 'index')::integer + (g.after ? 'id')::integer <> 1 or g.after - array['index', 'id', 'when'] <> '{}'
+           or jsonb_typeof(coalesce(g.after -> 'index', g.after -> 'id')) <> 'number' or coalesce(g.after ->> 'index', g.after ->> 'id') !~ '^\d{1,18}$' then
+        format('must be places of other entries, or {"index": place} or {"id": job} with a "when", got %s', left(g.told::text, 200))
+      when coalesce(g.after ->> 'when', 'succeeded') not in ('succeeded', 'ended', 'failed', 'not_failed', 'if_succeeded') then
+        format('when: must be succeeded, ended, failed, not_failed or if_succeeded, got %L', left(g.after ->> 'when', 100))
+      when (g.after ->> 'index')::bigint >= jsonb_array_length(entries) then format('there is no entry %s', g.after ->> 'index')
+      when (g.after ->> 'index')::bigint = g.child - 1 then 'an entry cannot wait for itself'
+      end as error
+    from given g
+  )
+  select j.child, case when j.error is null then (j.after ->> 'index')::integer + 1 end, case when j.error is null then (j.after ->> 'id')::bigint end,
+         case when coalesce(j.after ->> 'when', 'succeeded') = 'succeeded' and j.role in ('undo', 'on_success') then 'if_succeeded'
+              else coalesce(j.after ->> 'when', 'succeeded') end,
+         j.place, format('jobs[%s]: after: ', j.child - 1) || j.error
+  from judged j
+$$;
+
+-- The places of `size` entries in an order in which each comes after its parents. Raises PQ004 for a cycle, naming its entries.
+create function pgqueue.flow_order(size integer, parents integer[], children integer[]) returns integer[]
+language plpgsql immutable as $$
+#variable_conflict use_column
+declare
+  _parents integer[];
+  _children integer[];
+  _first integer[] := array_fill(null::integer, array[greatest(size, 1)]);
+  _open integer[] := array_fill(0, array[greatest(size, 1)]);
+  _order integer[] := '{}';
+  _done integer := 0;
+  _node integer;
+  _path integer[] := '{}';
+begin
+  if not exists (select from unnest(parents, children) as l (parent, child) where l.parent > l.child) then
+    return array(select i from generate_series(1, size) i);
+  end if;
+  select array_agg(l.parent order by l.parent, l.child), array_agg(l.child order by l.parent, l.child) into _parents, _children
+  from unnest(parents, children) as l (parent, child);
+  for _i in reverse cardinality(_parents) .. 1 loop
+    _first[_parents[_i]] := _i;
+    _open[_children[_i]] := _open[_children[_i]] + 1;
+  end loop;
+  _order := array(select i from generate_series(1, size) i where _open[i] = 0);
+  while _done < cardinality(_order) loop
+    _done := _done + 1;
+    _node := _order[_done];
+    for _i in coalesce(_first[_node], cardinality(_parents) + 1) .. cardinality(_parents) loop
+      exit when _parents[_i] <> _node;
+      _open[_children[_i]] := _open[_children[_i]] - 1;
+      if _open[_children[_i]] = 0 then
+        _order := _order || _children[_i];
+      end if;
+    end loop;
+  end loop;
+  if cardinality(_order) = size then
+    return _order;
+  end if;
+  _node := (select i from generate_series(1, size) i where _open[i] > 0 limit 1);
+  while _node <> all (_path) loop  -- whoever is left has a parent that is left
+    _path := _path || _node;
+    _node := (select l.parent from unnest(_parents, _children) as l (parent, child) where l.child = _node and _open[l.parent] > 0 limit 1);
+  end loop;
+  _path := _path[array_position(_path, _node) :] || _node;
+  raise exception using errcode = 'PQ004', message = format('the flow has a cycle: %s', (
+    select string_agg(format('jobs[%s]', p.node - 1), ' after ' order by p.place) from unnest(_path) with ordinality as p (node, place)));
+end $$;
+-- functions/83_add_nodes.sql
+-- Makes nodes of jobs that were enqueued without a flow, because others are to wait for them, and locks all these parents, so that none
+-- ends before the caller's transaction does. Those that have ended already have their outcome in their node, or get it here.
+-- Raises PQ001 unknown job. Locks: the jobs that are no nodes yet in id order (their settles wait), then the nodes by (rank, id), for share.
+create function pgqueue.adopt_parents(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _id bigint;
+begin
+  foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
+    continue when pgqueue.is_node(_id);
+    loop
+      update pgqueue.queued_jobs j set linked = true where j.id = _id;
+      if found then
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task)
+        select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
+        exit;
+      end if;
+      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
+      select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
+      from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
+      on conflict do nothing;
+      exit when found or pgqueue.is_node(_id);
+      -- What may be retried is locked, or its retry could miss that it is a node now.
+      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
+      select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
+      from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
+      union all
+      select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
+      from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
+      on conflict do nothing;
+      exit when found or pgqueue.is_node(_id);
+      if pgqueue.stored_state(_id) is null then
+        perform pgqueue.unknown_job(_id);
+      end if;
+    end loop;
+  end loop;
+  perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
+end $$;
+
+-- Adds nodes to a flow, in the caller's transaction: all or none (I1). Returns their ids in the order of the entries. Ids ascend along the
+-- links whatever that order is; the rank is the id, or `rank` (see add_to_flow). What waits for nobody may run at once; the rest is parked.
+-- Raises PQ001 unknown parent; PQ002 a key is held; PQ004 invalid argument, with the entry's place.
+-- Locks: keys in the order of (queue, key); parents that were there before (adopt_parents); then, if one of those has ended, dependants.
+create function pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamptz) returns bigint[]
+language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _day constant date := pgqueue.ensure_day(at);
+  _size constant integer := jsonb_array_length(entries);
+  _jobs jsonb;
+  _ids bigint[];
+  _held bigint[];
+  _order integer[];
+  _error text;
+  _children integer[];
+  _parents integer[];
+  _parent_ids bigint[];
+  _conditions text[];
+  _places integer[];
+  _queues text[];
+  _ready bigint[];
+  _shift integer;
+begin
+  _error := pgqueue.flow_entries_error(entries);
+  if _error is null then
+    select array_agg(l.child order by l.child, l.place), array_agg(l.parent order by l.child, l.place), array_agg(l.parent_id order by l.child, l.place),
+           array_agg(l.condition order by l.child, l.place), array_agg(l.place order by l.child, l.place), min(l.error)
+    into _children, _parents, _parent_ids, _conditions, _places, _error
+    from pgqueue.flow_links_of(entries) l;
+  end if;
+  if _error is null then
+    select format('jobs[%s]: after: names one parent twice', min(l.child) - 1) into _error
+    from (select l.child from unnest(_children, _parents, _parent_ids) as l (child, parent, parent_id)
+          group by l.child, l.parent, l.parent_id having count(*) > 1) l having count(*) > 0;
+  end if;
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  select coalesce(jsonb_agg(case when e.entry @> '{"barrier": true}' then '{"task": "barrier"}' else e.entry - pgqueue.flow_entry_names() end order by e.place), '[]')
+  into _jobs from jsonb_array_elements(entries) with ordinality as e (entry, place);
+  perform pgqueue.check_new_jobs(_jobs);
+  _order := pgqueue.flow_order(_size, array_remove(_parents, null),
+    array(select l.child from unnest(_children, _parents) with ordinality as l (child, parent, place) where l.parent is not null order by l.place));
+  with drawn as (
+    select d.id, row_number() over (order by d.id) as turn from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d
+  )
+  select coalesce(array_agg(d.id order by o.place), '{}') into _ids
+  from unnest(_order) with ordinality as o (place, turn) join drawn d on d.turn = o.turn;
+  if exists (select from jsonb_array_elements(_jobs) j where j ? 'key') then
+    _held := pgqueue.hold_keys(_jobs, _ids, at);
+    for _i in 1 .. _size loop
+      if _held[_i] < 0 then
+        raise exception using errcode = 'PQ002', hint = (-_held[_i])::text,
+          message = format('jobs[%s]: cannot enqueue task %L: key %L of queue %L is held by job %s', _i - 1, _jobs -> (_i - 1) ->> 'task',
+                           _jobs -> (_i - 1) ->> 'key', coalesce(_jobs -> (_i - 1) ->> 'queue', 'default'), -_held[_i]);
+      end if;
+    end loop;
+  end if;
+  _parent_ids := array(select coalesce(l.parent_id, _ids[l.parent]) from unnest(_parents, _parent_ids) with ordinality as l (parent, parent_id, turn) order by l.turn);
+  if array_position(_parents, null) is not null then
+    perform pgqueue.adopt_parents(array(select l.parent_id from unnest(_parents, _parent_ids) as l (parent, parent_id) where l.parent is null), at);
+    if add_nodes.rank is not null then
+      select format('jobs[%s]: after: job %s may come after the job that adds this: it cannot be waited for', min(l.child) - 1, min(l.parent_id)) into _error
+      from unnest(_children, _parents, _parent_ids) as l (child, parent, parent_id) join pgqueue.flow_nodes n on n.id = l.parent_id
+      where l.parent is null and n.rank > add_nodes.rank having count(*) > 0;
+      if _error is not null then
+        raise exception using errcode = 'PQ004', message = _error;
+      end if;
+    end if;
+  end if;
+  _shift := (select coalesce(max(n.place) + 1, 0) from pgqueue.flow_nodes n where n.flow_id = add_nodes.flow_id);
+  insert into pgqueue.flow_links (parent_id, child_id, place, condition)
+  select l.parent_id, _ids[l.child], l.place, l.condition
+  from unnest(_parent_ids, _children, _places, _conditions) as l (parent_id, child, place, condition);
+
+  with linked as (
+    select l.child, count(*) filter (where p.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
+           coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) as missed,
+           coalesce(sum((p.outcome in ('cancelled', 'dead') and (l.condition = 'failed' or entries -> (l.child - 1) @> '{"verdict": true}'))::integer), 0) as hits
+    from unnest(_children, _parent_ids, _conditions) as l (child, parent_id, condition)
+    left join pgqueue.flow_nodes p on p.id = l.parent_id
+    group by l.child
+  ), given as materialized (
+    select _ids[g.place] as id, g.place, coalesce(g.run_at, at + g.delay, at) as due, coalesce(nullif(g.args, 'null'), '{}') as args, nullif(g.meta, 'null') as meta,
+           g.priority, g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           pgqueue.job_gates(g.group_key, g.group_retry, nullif(g.limits, 'null'), g.fair_key) as gates, coalesce(g.barrier, false) as barrier,
+           coalesce(l.parents, 0) > 0 or coalesce(g.barrier, false) as blocked, coalesce(l.pending, 0) as pending, coalesce(l.breached, 0) as breached,
+           coalesce(l.missed, 0) as missed, coalesce(l.hits, 0) as hits, coalesce(l.asks_failure, false) as asks_failure,
+           coalesce(g.gather, false) or coalesce(l.parents, 0) >= 100 as gather, coalesce(g.verdict, false) as verdict,
+           coalesce(g.on_failure, case when g.role = 'undo' then 'wait' else 'cancel' end) as on_failure, coalesce(g.role, 'member') as role, g.name
+    from rows from (jsonb_to_recordset(entries) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb,
+      fair_key text, barrier boolean, gather boolean, verdict boolean, on_failure text, role text, name text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key,
+            barrier, gather, verdict, on_failure, role, name, place)
+    left join linked l on l.child = g.place
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g where not g.barrier
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated, linked)
+    select g.id, case when g.blocked then 'infinity' else g.due end, at, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout,
+           g.queue, g.task, g.key, g.gates is not null, true
+    from given g where not g.barrier
+  ), nodes as (
+    insert into pgqueue.flow_nodes (id, rank, flow_id, place, pending, breached, missed, hits, is_job, gather, verdict, asks_failure, blocked, due,
+                                    on_failure, role, name, queue, task)
+    select g.id, coalesce(add_nodes.rank, g.id), add_nodes.flow_id, g.place - 1 + _shift, g.pending, g.breached, g.missed, g.hits, not g.barrier, g.gather, g.verdict,
+           g.asks_failure, g.blocked, case when not g.barrier then g.due end, g.on_failure, g.role, g.name,
+           case when not g.barrier then g.queue end, g.task
+    from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) filter (where not g.blocked and g.due < at + interval '10 s'),
+         array_agg(g.id) filter (where g.blocked and (g.pending = 0 or g.breached > 0 or g.missed > 0))
+  into _queues, _ready from given g;
+  perform pgqueue.line_up(_ids, at) where exists (select from jsonb_array_elements(_jobs) j where j ? 'fair_key');
+  perform pgqueue.wake(q) from unnest(_queues) q;
+  if _ready is not null then
+    perform pgqueue.advance_nodes('{}', _ready, at);
+  end if;
+  return _ids;
+end $$;
+-- functions/84_enqueue_flow.sql
+-- Enqueues a flow in the caller's transaction: all its jobs exist, those that wait for others too, exactly when that commits (I1). Returns its
+-- id, and the ids of its entries in their order. `flow` is {"kind": chain|group|dag|batch|saga, "name": text, "jobs": [entry, ...]}.
+-- An entry is a job, with the names of enqueue's arguments, or {"barrier": true}, which is no job and ends by itself. And:
+--   after       what it waits for: places in the array (from 0), {"index": place, "when": ...} or {"id": a job or barrier, "when": ...};
+--               when: succeeded (default), ended (however), failed (it runs only if such a parent failed), not_failed (succeeded or
+--               skipped), if_succeeded (else it is skipped)
+--   on_failure  when a parent did not succeed that should have: cancel (default), dead, or wait until the parent was retried and succeeded
+--   name, role  labels; roles with a meaning: undo and on_success are skipped where others fail; undo waits on failure
+--   verdict     of a barrier: it fails when any of its parents failed, by whatever condition it waits for them
+--   gather      for many parents: it is counted without holding them up; set by itself from 100 parents on
+-- Raises PQ001 unknown parent, PQ002 a key is held by another job, PQ004 invalid argument, a cycle too; then nothing is added. Locks: as add_nodes.
+create function pgqueue.enqueue_flow(flow jsonb) returns table (flow_id bigint, ids bigint[])
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _error text;
+begin
+  _error := case
+    when flow is null or jsonb_typeof(flow) <> 'object' then format('enqueue_flow: must be an object with kind, name and jobs, got %s', coalesce(jsonb_typeof(flow), 'null'))
+    when flow - array['kind', 'name', 'jobs'] <> '{}' then
+      format('enqueue_flow: unknown name %s; the names are kind, name, jobs', (select string_agg(k, ', ') from jsonb_object_keys(flow - array['kind', 'name', 'jobs']) k))
+    when coalesce(flow ->> 'kind', 'dag') not in ('chain', 'group', 'dag', 'batch', 'saga') then
+      format('enqueue_flow: kind must be chain, group, dag, batch or saga, got %L', left(flow ->> 'kind', 100))
+    when jsonb_typeof(flow -> 'name') not in ('string', 'null') or octet_length(flow ->> 'name') > 500 then 'enqueue_flow: name must be a string of at most 500 bytes'
+    when coalesce(jsonb_typeof(flow -> 'jobs'), 'null') <> 'array' then 'enqueue_flow: jobs must be an array of objects'
+    end;
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  flow_id := nextval('pgqueue.job_ids');
+  insert into pgqueue.job_flows (id, kind, name, created_at) values (flow_id, coalesce(flow ->> 'kind', 'dag'), flow ->> 'name', _now);
+  ids := pgqueue.add_nodes(flow_id, flow -> 'jobs', null, _now);
   return next;
 end $$;
 -- functions/90_privileges.sql
