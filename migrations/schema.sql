@@ -1,5 +1,270 @@
 CREATE SCHEMA pgqueue;
 COMMENT ON SCHEMA pgqueue IS 'made by pgqueue';
+CREATE FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _day constant date := pgqueue.ensure_day(at);
+  _size constant integer := jsonb_array_length(entries);
+  _jobs jsonb;
+  _ids bigint[];
+  _held bigint[];
+  _order integer[];
+  _error text;
+  _children integer[];
+  _parents integer[];
+  _parent_ids bigint[];
+  _conditions text[];
+  _places integer[];
+  _queues text[];
+  _ready bigint[];
+  _shift integer;
+begin
+  _error := pgqueue.flow_entries_error(entries);
+  if _error is null then
+    select array_agg(l.child order by l.child, l.place), array_agg(l.parent order by l.child, l.place), array_agg(l.parent_id order by l.child, l.place),
+           array_agg(l.condition order by l.child, l.place), array_agg(l.place order by l.child, l.place), min(l.error)
+    into _children, _parents, _parent_ids, _conditions, _places, _error
+    from pgqueue.flow_links_of(entries) l;
+  end if;
+  if _error is null then
+    select format('jobs[%s]: after: names one parent twice', min(l.child) - 1) into _error
+    from (select l.child from unnest(_children, _parents, _parent_ids) as l (child, parent, parent_id)
+          group by l.child, l.parent, l.parent_id having count(*) > 1) l having count(*) > 0;
+  end if;
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  select coalesce(jsonb_agg(case when e.entry @> '{"barrier": true}' then '{"task": "barrier"}' else e.entry - pgqueue.flow_entry_names() end order by e.place), '[]')
+  into _jobs from jsonb_array_elements(entries) with ordinality as e (entry, place);
+  perform pgqueue.check_new_jobs(_jobs);
+  _order := pgqueue.flow_order(_size, array_remove(_parents, null),
+    array(select l.child from unnest(_children, _parents) with ordinality as l (child, parent, place) where l.parent is not null order by l.place));
+  with drawn as (
+    select d.id, row_number() over (order by d.id) as turn from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d
+  )
+  select coalesce(array_agg(d.id order by o.place), '{}') into _ids
+  from unnest(_order) with ordinality as o (place, turn) join drawn d on d.turn = o.turn;
+  if exists (select from jsonb_array_elements(_jobs) j where j ? 'key') then
+    _held := pgqueue.hold_keys(_jobs, _ids, at);
+    for _i in 1 .. _size loop
+      if _held[_i] < 0 then
+        raise exception using errcode = 'PQ002', hint = (-_held[_i])::text,
+          message = format('jobs[%s]: cannot enqueue task %L: key %L of queue %L is held by job %s', _i - 1, _jobs -> (_i - 1) ->> 'task',
+                           _jobs -> (_i - 1) ->> 'key', coalesce(_jobs -> (_i - 1) ->> 'queue', 'default'), -_held[_i]);
+      end if;
+    end loop;
+  end if;
+  _parent_ids := array(select coalesce(l.parent_id, _ids[l.parent]) from unnest(_parents, _parent_ids) with ordinality as l (parent, parent_id, turn) order by l.turn);
+  if array_position(_parents, null) is not null then
+    perform pgqueue.adopt_parents(array(select l.parent_id from unnest(_parents, _parent_ids) as l (parent, parent_id) where l.parent is null), at);
+    if add_nodes.rank is not null then
+      select format('jobs[%s]: after: job %s may come after the job that adds this: it cannot be waited for', min(l.child) - 1, min(l.parent_id)) into _error
+      from unnest(_children, _parents, _parent_ids) as l (child, parent, parent_id) join pgqueue.flow_nodes n on n.id = l.parent_id
+      where l.parent is null and n.rank > add_nodes.rank having count(*) > 0;
+      if _error is not null then
+        raise exception using errcode = 'PQ004', message = _error;
+      end if;
+    end if;
+  end if;
+  _shift := (select coalesce(max(n.place) + 1, 0) from pgqueue.flow_nodes n where n.flow_id = add_nodes.flow_id);
+  insert into pgqueue.flow_links (parent_id, child_id, place, condition)
+  select l.parent_id, _ids[l.child], l.place, l.condition
+  from unnest(_parent_ids, _children, _places, _conditions) as l (parent_id, child, place, condition);
+  with linked as (
+    select l.child, count(*) filter (where p.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
+           coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) as missed,
+           coalesce(sum((p.outcome in ('cancelled', 'dead') and (l.condition = 'failed' or entries -> (l.child - 1) @> '{"verdict": true}'))::integer), 0) as hits
+    from unnest(_children, _parent_ids, _conditions) as l (child, parent_id, condition)
+    left join pgqueue.flow_nodes p on p.id = l.parent_id
+    group by l.child
+  ), given as materialized (
+    select _ids[g.place] as id, g.place, coalesce(g.run_at, at + g.delay, at) as due, coalesce(nullif(g.args, 'null'), '{}') as args, nullif(g.meta, 'null') as meta,
+           g.priority, g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           pgqueue.job_gates(g.group_key, g.group_retry, nullif(g.limits, 'null'), g.fair_key) as gates, coalesce(g.barrier, false) as barrier,
+           coalesce(l.parents, 0) > 0 or coalesce(g.barrier, false) as blocked, coalesce(l.pending, 0) as pending, coalesce(l.breached, 0) as breached,
+           coalesce(l.missed, 0) as missed, coalesce(l.hits, 0) as hits, coalesce(l.asks_failure, false) as asks_failure,
+           coalesce(g.gather, false) or coalesce(l.parents, 0) >= 100 as gather, coalesce(g.verdict, false) as verdict,
+           coalesce(g.on_failure, case when g.role = 'undo' then 'wait' else 'cancel' end) as on_failure, coalesce(g.role, 'member') as role, g.name
+    from rows from (jsonb_to_recordset(entries) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb,
+      fair_key text, barrier boolean, gather boolean, verdict boolean, on_failure text, role text, name text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key,
+            barrier, gather, verdict, on_failure, role, name, place)
+    left join linked l on l.child = g.place
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g where not g.barrier
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated, linked)
+    select g.id, case when g.blocked then 'infinity' else g.due end, at, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout,
+           g.queue, g.task, g.key, g.gates is not null, true
+    from given g where not g.barrier
+  ), nodes as (
+    insert into pgqueue.flow_nodes (id, rank, flow_id, place, pending, breached, missed, hits, is_job, gather, verdict, asks_failure, blocked, due,
+                                    on_failure, role, name, queue, task)
+    select g.id, coalesce(add_nodes.rank, g.id), add_nodes.flow_id, g.place - 1 + _shift, g.pending, g.breached, g.missed, g.hits, not g.barrier, g.gather, g.verdict,
+           g.asks_failure, g.blocked, case when not g.barrier then g.due end, g.on_failure, g.role, g.name,
+           case when not g.barrier then g.queue end, g.task
+    from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) filter (where not g.blocked and g.due < at + interval '10 s'),
+         array_agg(g.id) filter (where g.blocked and (g.pending = 0 or g.breached > 0 or g.missed > 0))
+  into _queues, _ready from given g;
+  perform pgqueue.line_up(_ids, at) where exists (select from jsonb_array_elements(_jobs) j where j ? 'fair_key');
+  perform pgqueue.wake(q) from unnest(_queues) q;
+  if _ready is not null then
+    perform pgqueue.advance_nodes('{}', _ready, at);
+  end if;
+  return _ids;
+end $$;
+CREATE FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _id bigint;
+begin
+  foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
+    continue when pgqueue.is_node(_id);
+    loop
+      update pgqueue.queued_jobs j set linked = true where j.id = _id;
+      if found then
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task)
+        select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
+        exit;
+      end if;
+      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
+      select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
+      from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
+      on conflict do nothing;
+      exit when found or pgqueue.is_node(_id);
+      -- What may be retried is locked, or its retry could miss that it is a node now.
+      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
+      select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
+      from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
+      union all
+      select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
+      from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
+      on conflict do nothing;
+      exit when found or pgqueue.is_node(_id);
+      if pgqueue.stored_state(_id) is null then
+        perform pgqueue.unknown_job(_id);
+      end if;
+    end loop;
+  end loop;
+  perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
+end $$;
+CREATE FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _ended bigint[] := ended;
+  _ids bigint[];
+  _ranks bigint[];
+  _gathers boolean[];
+  _mays boolean[];
+  _pending integer[];
+  _breached integer[];
+  _missed integer[];
+  _hits integer[];
+  _upto integer;
+  _locked bigint[];
+  _go bigint[];
+  _over bigint[];
+begin
+  select array_agg(n.id order by n.rank, n.id), array_agg(n.rank order by n.rank, n.id), array_agg(n.gather order by n.rank, n.id),
+         array_agg(true), array_agg(0), array_agg(0), array_agg(0), array_agg(0)
+  into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+  from pgqueue.flow_nodes n where n.id = any (ready);
+  loop
+    if cardinality(_ended) > 0 then
+      with told as (
+        select c.id, c.rank, c.gather, not c.is_job or c.asks_failure as may, 1 as pending, pgqueue.breaches(l.condition, p.outcome) as breached,
+               pgqueue.misses(l.condition, p.outcome) as missed, pgqueue.hits(l.condition, p.outcome, c.verdict) as hits
+        from unnest(_ended) as e (id)
+        join pgqueue.flow_nodes p on p.id = e.id
+        join pgqueue.flow_links l on l.parent_id = p.id
+        join pgqueue.flow_nodes c on c.id = l.child_id
+        where c.blocked
+        union all
+        select t.* from unnest(_ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits) as t
+      ), sums as (
+        select t.id, t.rank, t.gather, bool_or(t.may or t.breached > 0 or t.missed > 0) as may, sum(t.pending)::integer as pending,
+               sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+        from told t group by t.id, t.rank, t.gather order by t.rank, t.id
+      )
+      select array_agg(s.id), array_agg(s.rank), array_agg(s.gather), array_agg(s.may), array_agg(s.pending), array_agg(s.breached),
+             array_agg(s.missed), array_agg(s.hits)
+      into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+      from sums s;
+    end if;
+    exit when coalesce(cardinality(_ids), 0) = 0;
+    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    _locked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update);
+    if true = any (_gathers[1 : _upto]) then
+      _locked := _locked || array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and n.gather order by n.rank, n.id
+                                  for no key update skip locked);
+      insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+      select t.id, t.pending, t.breached, t.missed, t.hits
+      from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as t (id, pending, breached, missed, hits)
+      where t.id <> all (_locked) and t.pending <> 0;
+    end if;
+    with folded as (
+      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_locked)
+      returning d.child_id as id, d.pending, d.breached, d.missed, d.hits
+    ), sums as (
+      select t.id, sum(t.pending)::integer as pending, sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+      from (select f.id, f.pending, f.breached, f.missed, f.hits from folded f
+            union all
+            select u.* from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as u) t
+      group by t.id
+    ), judged as (
+      select n.id, n.pending - s.pending as pending, n.breached + s.breached as breached, n.missed + s.missed as missed, n.hits + s.hits as hits,
+             pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
+                           n.on_failure, n.patient) as outcome
+      from sums s join pgqueue.flow_nodes n on n.id = s.id
+      where n.blocked and n.id = any (_locked)
+    ), counted as (
+      update pgqueue.flow_nodes n
+      set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
+          outcome = case when not n.is_job or j.outcome <> 'succeeded' then j.outcome end,
+          ended_at = case when not n.is_job or j.outcome <> 'succeeded' then at end
+      from judged j where n.id = j.id
+      returning n.id, n.rank, n.is_job, n.blocked, n.outcome
+    )
+    select array_agg(c.id order by c.id) filter (where not c.blocked and c.outcome is null), array_agg(c.id) filter (where c.outcome is not null),
+           array_agg(c.id order by c.id) filter (where c.is_job and c.outcome is not null)
+    into _go, _ended, _over
+    from counted c;
+    if _go is not null then
+      perform pgqueue.let_go(_go, at);
+    end if;
+    if _over is not null then
+      perform pgqueue.end_blocked(_over, at);
+    end if;
+    _ids := _ids[_upto + 1 :];
+    _ranks := _ranks[_upto + 1 :];
+    _gathers := _gathers[_upto + 1 :];
+    _mays := _mays[_upto + 1 :];
+    _pending := _pending[_upto + 1 :];
+    _breached := _breached[_upto + 1 :];
+    _missed := _missed[_upto + 1 :];
+    _hits := _hits[_upto + 1 :];
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at, 'outcome', outcome, 'error', error);
@@ -61,6 +326,9 @@ begin
   return coalesce((select array_agg(c.job_id) from pgqueue.cancel_requests c
                    join pgqueue.queued_jobs j on j.id = c.job_id where j.worker_id = beat.worker_id), '{}');
 end $$;
+CREATE FUNCTION pgqueue.breaches(condition text, outcome text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((condition = 'succeeded'::text) AND (outcome = ANY (ARRAY['cancelled'::text, 'dead'::text]))) OR ((condition = 'not_failed'::text) AND (outcome = ANY (ARRAY['cancelled'::text, 'dead'::text])))))::integer;
 CREATE FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -93,8 +361,7 @@ declare
   _at constant timestamptz := clock_timestamp();
   _state text;
 begin
-  perform from pgqueue.queued_jobs j where j.id = cancel.id and j.worker_id is null for update skip locked;
-  if found then
+  if pgqueue.try_waiting(cancel.id) then
     return pgqueue.cancel_waiting(cancel.id, _at);
   end if;
   _state := pgqueue.stored_state(cancel.id);
@@ -462,6 +729,53 @@ begin
   perform pgqueue.release_line('limit', drop_limit.name, clock_timestamp());
   return true;
 end $$;
+CREATE FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for update;
+  with gone as (
+    delete from pgqueue.queued_jobs j where j.id = any (ids)
+    returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
+              j.key, j.timeout
+  ), told as materialized (
+    select g.*, n.outcome, coalesce(n.due, at) as due,
+           case when n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', 'skipped')
+                else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
+                  select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
+                  from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
+                  where l.child_id = g.id and pgqueue.breaches(l.condition, p.outcome) > 0 order by l.place limit 1), 'a job that it waited for failed')) end as error
+    from gone g join pgqueue.flow_nodes n on n.id = g.id
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
+                                       suspect, queue, task, key, timeout, error)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, false, t.suspect, t.queue,
+           t.task, t.key, t.timeout, t.error
+    from told t where t.outcome <> 'dead'
+  ), evidence as (
+    delete from pgqueue.job_attempts a using told t where a.job_id = t.id and t.outcome = 'dead'
+    returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
+  ), died as (
+    insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, suspect, queue,
+                                   task, key, timeout, error, attempts)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, t.suspect, t.queue, t.task,
+           t.key, t.timeout, t.error,
+           coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
+                     from (select x.attempt_row, x.attempt from evidence x where x.job_id = t.id order by x.attempt desc limit 100) e), '[]')
+    from told t where t.outcome = 'dead'
+  ), asked as (
+    delete from pgqueue.cancel_requests c using told t where c.job_id = t.id
+  )
+  delete from pgqueue.job_keys k using told t
+  where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);
+end $$;
 CREATE FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -518,6 +832,32 @@ begin
   insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, queue, task) values (_id, _now, _now, _day, _queue, task);
   perform pgqueue.wake(_queue);
   return _id;
+end $$;
+CREATE FUNCTION pgqueue.enqueue_flow(flow jsonb) RETURNS TABLE(flow_id bigint, ids bigint[])
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _error text;
+begin
+  _error := case
+    when flow is null or jsonb_typeof(flow) <> 'object' then format('enqueue_flow: must be an object with kind, name and jobs, got %s', coalesce(jsonb_typeof(flow), 'null'))
+    when flow - array['kind', 'name', 'jobs'] <> '{}' then
+      format('enqueue_flow: unknown name %s; the names are kind, name, jobs', (select string_agg(k, ', ') from jsonb_object_keys(flow - array['kind', 'name', 'jobs']) k))
+    when coalesce(flow ->> 'kind', 'dag') not in ('chain', 'group', 'dag', 'batch', 'saga') then
+      format('enqueue_flow: kind must be chain, group, dag, batch or saga, got %L', left(flow ->> 'kind', 100))
+    when jsonb_typeof(flow -> 'name') not in ('string', 'null') or octet_length(flow ->> 'name') > 500 then 'enqueue_flow: name must be a string of at most 500 bytes'
+    when coalesce(jsonb_typeof(flow -> 'jobs'), 'null') <> 'array' then 'enqueue_flow: jobs must be an array of objects'
+    end;
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  flow_id := nextval('pgqueue.job_ids');
+  insert into pgqueue.job_flows (id, kind, name, created_at) values (flow_id, coalesce(flow ->> 'kind', 'dag'), flow ->> 'name', _now);
+  ids := pgqueue.add_nodes(flow_id, flow -> 'jobs', null, _now);
+  return next;
 end $$;
 CREATE FUNCTION pgqueue.enqueue_many(jobs jsonb) RETURNS SETOF bigint
     LANGUAGE plpgsql
@@ -652,6 +992,147 @@ CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text
   where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
   order by d.day, d.partition
 $_$;
+CREATE FUNCTION pgqueue.flow_entries_error(entries jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select format('jobs[%s]: ', b.place - 1) || b.error
+  from (
+    select e.place, case
+      when jsonb_typeof(e.entry) <> 'object' then format('each entry must be an object, got %s', jsonb_typeof(e.entry))
+      when jsonb_typeof(e.entry -> 'after') not in ('array', 'null') then format('after: must be an array of places or objects, got %s', left((e.entry -> 'after')::text, 200))
+      when e.entry ->> 'on_failure' not in ('cancel', 'dead', 'wait') then format('on_failure: must be cancel, dead or wait, got %L', left(e.entry ->> 'on_failure', 100))
+      when jsonb_typeof(e.entry -> 'name') not in ('string', 'null') then format('name: must be a string, got %s', left((e.entry -> 'name')::text, 200))
+      when jsonb_typeof(e.entry -> 'role') not in ('string', 'null') or octet_length(e.entry ->> 'role') > 100 then
+        format('role: must be a string of at most 100 bytes, got %s', left((e.entry -> 'role')::text, 200))
+      when exists (select from unnest(array['barrier', 'gather', 'verdict']) f where jsonb_typeof(e.entry -> f) not in ('boolean', 'null')) then
+        'barrier, gather and verdict: must be true or false'
+      when e.entry @> '{"verdict": true}' and not e.entry @> '{"barrier": true}' then 'verdict: only a barrier has one'
+      when e.entry @> '{"barrier": true}' and e.entry - pgqueue.flow_entry_names() <> '{}' then
+        format('a barrier is no job: unknown name %s', (select string_agg(k, ', ') from jsonb_object_keys(e.entry - pgqueue.flow_entry_names()) k))
+      when e.entry @> '{"barrier": true}' then null
+      when e.entry ->> 'key_policy' in ('skip', 'replace') then 'key_policy: a job of a flow is always a new one, a key that another job holds is an error; leave it out'
+      end as error
+    from jsonb_array_elements(entries) with ordinality as e (entry, place)
+  ) b
+  where b.error is not null
+  order by b.place limit 1
+$$;
+CREATE FUNCTION pgqueue.flow_entry_names() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY['after'::text, 'on_failure'::text, 'name'::text, 'role'::text, 'barrier'::text, 'gather'::text, 'verdict'::text];
+CREATE FUNCTION pgqueue.flow_links_of(entries jsonb) RETURNS TABLE(child integer, parent integer, parent_id bigint, condition text, place integer, error text)
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  with given as (
+    select e.place::integer as child, a.place::integer as place, e.entry ->> 'role' as role,
+           case jsonb_typeof(a.after) when 'object' then a.after when 'number' then jsonb_build_object('index', a.after) else '{}' end as after, a.after as told
+    from jsonb_array_elements(entries) with ordinality as e (entry, place),
+         jsonb_array_elements(nullif(e.entry -> 'after', 'null')) with ordinality as a (after, place)
+  ), judged as (
+    select g.*, case
+      when (g.after ? 'index')::integer + (g.after ? 'id')::integer <> 1 or g.after - array['index', 'id', 'when'] <> '{}'
+           or jsonb_typeof(coalesce(g.after -> 'index', g.after -> 'id')) <> 'number' or coalesce(g.after ->> 'index', g.after ->> 'id') !~ '^\d{1,18}$' then
+        format('must be places of other entries, or {"index": place} or {"id": job} with a "when", got %s', left(g.told::text, 200))
+      when coalesce(g.after ->> 'when', 'succeeded') not in ('succeeded', 'ended', 'failed', 'not_failed', 'if_succeeded') then
+        format('when: must be succeeded, ended, failed, not_failed or if_succeeded, got %L', left(g.after ->> 'when', 100))
+      when (g.after ->> 'index')::bigint >= jsonb_array_length(entries) then format('there is no entry %s', g.after ->> 'index')
+      when (g.after ->> 'index')::bigint = g.child - 1 then 'an entry cannot wait for itself'
+      end as error
+    from given g
+  )
+  select j.child, case when j.error is null then (j.after ->> 'index')::integer + 1 end, case when j.error is null then (j.after ->> 'id')::bigint end,
+         case when coalesce(j.after ->> 'when', 'succeeded') = 'succeeded' and j.role in ('undo', 'on_success') then 'if_succeeded'
+              else coalesce(j.after ->> 'when', 'succeeded') end,
+         j.place, format('jobs[%s]: after: ', j.child - 1) || j.error
+  from judged j
+$_$;
+CREATE FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) RETURNS integer[]
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _parents integer[];
+  _children integer[];
+  _first integer[] := array_fill(null::integer, array[greatest(size, 1)]);
+  _open integer[] := array_fill(0, array[greatest(size, 1)]);
+  _order integer[] := '{}';
+  _done integer := 0;
+  _node integer;
+  _path integer[] := '{}';
+begin
+  if not exists (select from unnest(parents, children) as l (parent, child) where l.parent > l.child) then
+    return array(select i from generate_series(1, size) i);
+  end if;
+  select array_agg(l.parent order by l.parent, l.child), array_agg(l.child order by l.parent, l.child) into _parents, _children
+  from unnest(parents, children) as l (parent, child);
+  for _i in reverse cardinality(_parents) .. 1 loop
+    _first[_parents[_i]] := _i;
+    _open[_children[_i]] := _open[_children[_i]] + 1;
+  end loop;
+  _order := array(select i from generate_series(1, size) i where _open[i] = 0);
+  while _done < cardinality(_order) loop
+    _done := _done + 1;
+    _node := _order[_done];
+    for _i in coalesce(_first[_node], cardinality(_parents) + 1) .. cardinality(_parents) loop
+      exit when _parents[_i] <> _node;
+      _open[_children[_i]] := _open[_children[_i]] - 1;
+      if _open[_children[_i]] = 0 then
+        _order := _order || _children[_i];
+      end if;
+    end loop;
+  end loop;
+  if cardinality(_order) = size then
+    return _order;
+  end if;
+  _node := (select i from generate_series(1, size) i where _open[i] > 0 limit 1);
+  while _node <> all (_path) loop  -- whoever is left has a parent that is left
+    _path := _path || _node;
+    _node := (select l.parent from unnest(_parents, _children) as l (parent, child) where l.child = _node and _open[l.parent] > 0 limit 1);
+  end loop;
+  _path := _path[array_position(_path, _node) :] || _node;
+  raise exception using errcode = 'PQ004', message = format('the flow has a cycle: %s', (
+    select string_agg(format('jobs[%s]', p.node - 1), ' after ' order by p.place) from unnest(_path) with ordinality as p (node, place)));
+end $$;
+CREATE FUNCTION pgqueue.fold_nodes() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _ids bigint[];
+  _id bigint;
+begin
+  if not exists (select from pgqueue.flow_deltas) then
+    return 0;
+  end if;
+  with over as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.id = any (array(select distinct d.child_id from pgqueue.flow_deltas d)) and not n.blocked
+    order by n.rank, n.id for no key update skip locked
+  )
+  delete from pgqueue.flow_deltas d using over o where d.child_id = o.id;
+  delete from pgqueue.flow_deltas d where not exists (select from pgqueue.flow_nodes n where n.id = d.child_id);
+  _ids := array(select n.id from pgqueue.flow_nodes n
+                where n.id = any (array(select distinct d.child_id from pgqueue.flow_deltas d)) and n.blocked);
+  begin
+    perform pgqueue.advance_nodes('{}', _ids, _at);
+  exception when others then
+    raise warning 'flow nodes: % (%); going on with one of them', sqlerrm, sqlstate;
+    foreach _id in array array(select i from unnest(_ids) i order by random()) loop
+      begin
+        perform pgqueue.advance_nodes('{}', array[_id], _at);
+        exit;
+      exception when others then
+        raise warning 'flow node %: % (%)', _id, sqlerrm, sqlstate;
+      end;
+    end loop;
+  end;
+  return coalesce(cardinality(_ids), 0);
+end $$;
 CREATE FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -964,6 +1445,9 @@ begin
   end loop;
   return _called;
 end $$;
+CREATE FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((condition = 'failed'::text) OR verdict) AND (outcome = ANY (ARRAY['cancelled'::text, 'dead'::text]))))::integer;
 CREATE FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1014,12 +1498,35 @@ begin
 end $$;
 CREATE TABLE pgqueue.flow_nodes (
     id bigint NOT NULL,
-    flow_id bigint NOT NULL,
+    rank bigint NOT NULL,
+    flow_id bigint,
+    place integer,
+    pending integer DEFAULT 0 NOT NULL,
+    breached integer DEFAULT 0 NOT NULL,
+    missed integer DEFAULT 0 NOT NULL,
+    hits integer DEFAULT 0 NOT NULL,
+    is_job boolean DEFAULT true NOT NULL,
+    gather boolean DEFAULT false NOT NULL,
+    verdict boolean DEFAULT false NOT NULL,
+    asks_failure boolean DEFAULT false NOT NULL,
+    blocked boolean DEFAULT false NOT NULL,
+    patient boolean DEFAULT false NOT NULL,
+    ended_at timestamp with time zone,
+    due timestamp with time zone,
+    on_failure text DEFAULT 'cancel'::text NOT NULL,
     outcome text,
-    result jsonb
-);
+    role text DEFAULT 'member'::text NOT NULL,
+    name text,
+    queue text,
+    task text,
+    result jsonb,
+    CONSTRAINT flow_nodes_on_failure_check CHECK ((on_failure = ANY (ARRAY['cancel'::text, 'dead'::text, 'wait'::text]))),
+    CONSTRAINT flow_nodes_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'cancelled'::text, 'dead'::text, 'skipped'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000');
 CREATE FUNCTION pgqueue.is_node(id bigint) RETURNS boolean
     LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
     RETURN (EXISTS (SELECT FROM pgqueue.flow_nodes n WHERE (n.id = is_node.id)));
 CREATE FUNCTION pgqueue.iso_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1027,6 +1534,9 @@ CREATE FUNCTION pgqueue.iso_time(moment timestamp with time zone) RETURNS text
 CREATE FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN NULLIF(jsonb_strip_nulls(jsonb_build_object('group', group_key, 'pass', CASE WHEN (group_retry = 'pass'::text) THEN true ELSE NULL::boolean END, 'fair', fair_key, 'limits', (SELECT jsonb_object_agg(o.key, CASE jsonb_typeof(o.value) WHEN 'object'::text THEN ('{"key": "", "weight": 1}'::jsonb || jsonb_strip_nulls(o.value)) ELSE jsonb_build_object('key', COALESCE((o.value #>> '{}'::text[]), ''::text), 'weight', 1) END) AS jsonb_object_agg FROM jsonb_each(CASE jsonb_typeof(job_gates.limits) WHEN 'object'::text THEN job_gates.limits WHEN 'array'::text THEN (SELECT jsonb_object_agg(n.value, '') AS jsonb_object_agg FROM jsonb_array_elements_text(job_gates.limits) n(value)) WHEN 'string'::text THEN jsonb_build_object((job_gates.limits #>> '{}'::text[]), '') ELSE NULL::jsonb END) o(key, value)))), '{}'::jsonb);
+CREATE FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (missed > 0) THEN 'skipped'::text WHEN (breached > 0) THEN CASE WHEN (patient OR (on_failure = 'wait'::text)) THEN NULL::text WHEN (on_failure = 'dead'::text) THEN 'dead'::text ELSE 'cancelled'::text END WHEN (pending > 0) THEN NULL::text WHEN (asks_failure AND (hits = 0)) THEN 'skipped'::text WHEN (verdict AND (hits > 0)) THEN 'dead'::text ELSE 'succeeded'::text END;
 CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
@@ -1083,6 +1593,28 @@ begin
     delete from pgqueue.worker_processes w where w.id = leave.worker_id;
   end if;
   return coalesce(jsonb_array_length(_outcomes), 0);
+end $$;
+CREATE FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _queues text[];
+begin
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for no key update;
+  with gone as (
+    update pgqueue.queued_jobs j set run_at = greatest(n.due, at)
+    from pgqueue.flow_nodes n
+    where j.id = any (ids) and n.id = j.id and j.worker_id is null
+    returning j.queue, j.run_at
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from gone g where g.run_at < at + interval '10 s';
+  perform pgqueue.wake(q) from unnest(_queues) q;
 end $$;
 CREATE FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1224,6 +1756,9 @@ begin
   end loop;
   return query select unnest(_ids);
 end $$;
+CREATE FUNCTION pgqueue.misses(condition text, outcome text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((condition = 'if_succeeded'::text) AND (outcome <> 'succeeded'::text)) OR ((condition = 'succeeded'::text) AND (outcome = 'skipped'::text))))::integer;
 CREATE FUNCTION pgqueue.new_job_error(job jsonb) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -2113,11 +2648,35 @@ begin
   return query select unnest(_stale);
 end $$;
 CREATE FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
-  update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result
-  from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb) where n.id = e.id
-$$;
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _undos bigint[];
+begin
+  perform from pgqueue.flow_nodes n
+  where n.id = any (array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e)) order by n.rank, n.id for no key update;
+  with gone as (
+    update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result, ended_at = at, blocked = false
+    from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb)
+    where n.id = e.id and n.outcome is null
+    returning n.id, n.role, n.outcome
+  )
+  select array_agg(g.id), array_agg(g.id) filter (where g.role = 'undo' and g.outcome = 'dead') into _ids, _undos from gone g;
+  if _ids is not null then
+    perform pgqueue.advance_nodes(_ids, '{}', at);
+  end if;
+  if _undos is not null then
+    perform pgqueue.tell_undone(u) from unnest(_undos) u;
+  end if;
+end $$;
 CREATE FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) RETURNS SETOF bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2307,11 +2866,13 @@ CREATE FUNCTION pgqueue.sweep_cancel_requests() RETURNS bigint
 declare
   _request record;
   _ended bigint := 0;
+  _reached boolean := false;
 begin
   for _request in select c.job_id from pgqueue.cancel_requests c order by c.job_id for update skip locked loop
     begin
-      perform from pgqueue.queued_jobs j where j.id = _request.job_id and j.worker_id is null for update skip locked;
-      if found then
+      continue when _reached and pgqueue.is_node(_request.job_id);
+      if pgqueue.try_waiting(_request.job_id) then
+        _reached := _reached or pgqueue.is_node(_request.job_id);
         perform pgqueue.cancel_waiting(_request.job_id, clock_timestamp());
       else
         perform pgqueue.cancel_dead(_request.job_id, clock_timestamp());
@@ -2438,6 +2999,23 @@ begin
   end loop;
   return _all;
 end $$;
+CREATE FUNCTION pgqueue.tell_undone(id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _left jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('id', u.id, 'task', u.task, 'name', u.name) order by u.id = tell_undone.id desc, u.place desc) into _left
+  from pgqueue.flow_nodes u
+  where u.flow_id = (select n.flow_id from pgqueue.flow_nodes n where n.id = tell_undone.id) and u.role = 'undo'
+    and (u.outcome is null or u.id = tell_undone.id);
+  update pgqueue.dead_jobs d
+  set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
+    (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
+  where d.id = tell_undone.id;
+end $$;
 CREATE FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2483,6 +3061,21 @@ begin
   set next_at = tick.next_at, last_at = _schedule.last_at, last_job_id = _schedule.last_job_id, retry_at = null, error = null
   where s.name = tick.name;
   return _count;
+end $$;
+CREATE FUNCTION pgqueue.try_waiting(id bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  if pgqueue.is_node(id) then
+    perform from pgqueue.flow_nodes n where n.id = try_waiting.id for no key update skip locked;
+    if not found then
+      return false;
+    end if;
+  end if;
+  perform from pgqueue.queued_jobs j where j.id = try_waiting.id and j.worker_id is null for update skip locked;
+  return found;
 end $$;
 CREATE FUNCTION pgqueue.unknown_job(id bigint) RETURNS void
     LANGUAGE plpgsql
@@ -2614,6 +3207,38 @@ CREATE TABLE pgqueue.fair_weights (
     key text NOT NULL,
     weight integer DEFAULT 1 NOT NULL,
     CONSTRAINT fair_weights_weight_check CHECK (((weight >= 1) AND (weight <= 1000)))
+);
+CREATE TABLE pgqueue.flow_deltas (
+    id bigint NOT NULL,
+    child_id bigint NOT NULL,
+    pending integer NOT NULL,
+    breached integer NOT NULL,
+    missed integer NOT NULL,
+    hits integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+ALTER TABLE pgqueue.flow_deltas ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgqueue.flow_deltas_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE pgqueue.flow_links (
+    parent_id bigint NOT NULL,
+    child_id bigint NOT NULL,
+    place integer NOT NULL,
+    condition text NOT NULL,
+    CONSTRAINT flow_links_condition_check CHECK ((condition = ANY (ARRAY['succeeded'::text, 'ended'::text, 'failed'::text, 'not_failed'::text, 'if_succeeded'::text])))
+);
+CREATE TABLE pgqueue.job_flows (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text,
+    created_at timestamp with time zone NOT NULL,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT job_flows_kind_check CHECK ((kind = ANY (ARRAY['chain'::text, 'group'::text, 'dag'::text, 'batch'::text, 'saga'::text])))
 );
 CREATE SEQUENCE pgqueue.job_ids
     START WITH 1
@@ -3022,10 +3647,16 @@ ALTER TABLE ONLY pgqueue.dead_jobs
     ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.fair_weights
     ADD CONSTRAINT fair_weights_pkey PRIMARY KEY (queue, key);
+ALTER TABLE ONLY pgqueue.flow_deltas
+    ADD CONSTRAINT flow_deltas_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.flow_links
+    ADD CONSTRAINT flow_links_pkey PRIMARY KEY (parent_id, child_id);
 ALTER TABLE ONLY pgqueue.flow_nodes
     ADD CONSTRAINT flow_nodes_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.job_args
     ADD CONSTRAINT job_args_pkey PRIMARY KEY (id, day);
+ALTER TABLE ONLY pgqueue.job_flows
+    ADD CONSTRAINT job_flows_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.job_keys
     ADD CONSTRAINT job_keys_pkey PRIMARY KEY (queue, key);
 ALTER TABLE ONLY pgqueue.job_progress
@@ -3058,6 +3689,9 @@ CREATE INDEX dead_jobs_queue ON pgqueue.dead_jobs USING btree (queue, id);
 CREATE INDEX finished_jobs_id ON ONLY pgqueue.finished_jobs USING btree (id);
 CREATE INDEX finished_jobs_key ON ONLY pgqueue.finished_jobs USING btree (queue, key) WHERE (key IS NOT NULL);
 CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX flow_deltas_child ON pgqueue.flow_deltas USING btree (child_id);
+CREATE INDEX flow_links_child ON pgqueue.flow_links USING btree (child_id, place, parent_id);
+CREATE INDEX flow_nodes_flow ON pgqueue.flow_nodes USING btree (flow_id, place);
 CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
 CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX job_keys_until ON pgqueue.job_keys USING btree (until) WHERE (until IS NOT NULL);
@@ -3068,9 +3702,13 @@ CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priori
 CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
 ALTER TABLE ONLY pgqueue.schedule_ticks
     ADD CONSTRAINT schedule_ticks_schedule_fkey FOREIGN KEY (schedule) REFERENCES pgqueue.job_schedules(name) ON DELETE CASCADE;
+REVOKE ALL ON FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) FROM PUBLIC;
@@ -3085,13 +3723,20 @@ REVOKE ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.drop_limit(name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.enqueue_flow(flow jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.flow_entries_error(entries jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.flow_entry_names() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.flow_links_of(entries jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.fold_nodes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
@@ -3099,15 +3744,18 @@ REVOKE ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) FROM PUBLIC
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hand_on_idle() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.known_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
@@ -3115,6 +3763,7 @@ REVOKE ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) FROM PU
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.misses(condition text, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
@@ -3159,7 +3808,9 @@ REVOKE ALL ON FUNCTION pgqueue.sweep_lanes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lines() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.tell_undone(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.try_waiting(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;

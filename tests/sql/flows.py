@@ -12,9 +12,7 @@ def flow(conn: Conn, *entries: dict[str, Any], kind: str = "dag", name: str | No
     return flow_ids(conn, *entries, kind=kind, name=name)[1]
 
 
-def flow_ids(
-    conn: Conn, *entries: dict[str, Any], kind: str = "dag", name: str | None = None
-) -> tuple[int, list[int]]:
+def flow_ids(conn: Conn, *entries: dict[str, Any], kind: str = "dag", name: str | None = None) -> tuple[int, list[int]]:
     """Enqueue a flow; return its id, and the ids of its entries."""
     jobs = [entry if "barrier" in entry else {"task": "t", **entry} for entry in entries]
     text = json.dumps({"kind": kind, "name": name, "jobs": jobs})

@@ -68,7 +68,9 @@ def test_links_may_point_anywhere_in_the_array(conn: Conn, worker: Worker) -> No
         ([barrier(), {"priority": 1000}], "jobs[1]: cannot enqueue task 't': priority: must be from -100 to 100 (lower runs first), got 1000"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_and_nothing_is_added(conn: Conn, refused: Refused, entries: list[dict[str, Any]], message: str) -> None:
+def test_what_is_wrong_is_told_and_nothing_is_added(
+    conn: Conn, refused: Refused, entries: list[dict[str, Any]], message: str
+) -> None:
     with refused("PQ004") as refusal:
         flow(conn, *entries)
     assert refusal.message == message
@@ -80,7 +82,11 @@ def test_i1_a_flow_exists_exactly_when_its_transaction_commits(conn: Conn) -> No
     with pytest.raises(ZeroDivisionError), conn.transaction():
         flow(conn, {}, {"after": [0]})
         raise ZeroDivisionError
-    assert scalar(conn, "select count(*) from pgqueue.flow_nodes") == scalar(conn, "select count(*) from pgqueue.job_flows") == 0
+    assert (
+        scalar(conn, "select count(*) from pgqueue.flow_nodes")
+        == scalar(conn, "select count(*) from pgqueue.job_flows")
+        == 0
+    )
     with conn.transaction():
         ids = flow(conn, {}, {"after": [0]})
     assert states(conn, ids) == ["ready", "blocked"]
@@ -95,8 +101,12 @@ def test_a_key_that_another_job_holds_refuses_the_flow(conn: Conn, refused: Refu
 
 
 @pytest.mark.parametrize("outcome", ["dead", "cancelled", "expired"])
-@pytest.mark.parametrize(("policy", "expected"), [("cancel", "cancelled"), ("dead", "dead"), ("wait", None), (None, "cancelled")])
-def test_a_parent_that_fails_meets_the_policy_of_its_child(conn: Conn, worker: Worker, outcome: str, policy: str | None, expected: str | None) -> None:
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("cancel", "cancelled"), ("dead", "dead"), ("wait", None), (None, "cancelled")]
+)
+def test_a_parent_that_fails_meets_the_policy_of_its_child(
+    conn: Conn, worker: Worker, outcome: str, policy: str | None, expected: str | None
+) -> None:
     ids = flow(conn, {}, {}, {"after": [0, 1], "on_failure": policy}, {"after": [2], "on_failure": policy})
     run(worker, ids[0], outcome=outcome, error={"type": "E", "message": "m"})
     ended_as = "dead" if outcome == "dead" else "cancelled"
@@ -142,7 +152,9 @@ def test_barriers_without_parents_end_at_once_through_any_depth(conn: Conn, work
 
 @pytest.mark.parametrize("members", [0, 1, 3, 150])
 @pytest.mark.parametrize("outcome", [None, "dead", "cancelled"])
-def test_a_batch_calls_back_once_when_all_members_have_ended(conn: Conn, worker: Worker, members: int, outcome: str | None) -> None:
+def test_a_batch_calls_back_once_when_all_members_have_ended(
+    conn: Conn, worker: Worker, members: int, outcome: str | None
+) -> None:
     ids = flow(conn, *batch(members), kind="batch")
     if members:
         assert states(conn, ids[-3:]) == ["blocked"] * 3
@@ -153,12 +165,16 @@ def test_a_batch_calls_back_once_when_all_members_have_ended(conn: Conn, worker:
     assert outcomes(conn, ids)[-4] == ("dead" if failed else "succeeded")
     assert due(worker) == ([ids[-2], ids[-1]] if failed else [ids[-3], ids[-2]])
     drain(worker)
-    assert outcomes(conn, ids)[-3:] == (["skipped", "succeeded", "succeeded"] if failed else ["succeeded", "succeeded", "skipped"])
+    assert outcomes(conn, ids)[-3:] == (
+        ["skipped", "succeeded", "succeeded"] if failed else ["succeeded", "succeeded", "skipped"]
+    )
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2, None])
 @pytest.mark.parametrize("outcome", ["dead", "cancelled"])
-def test_a_saga_undoes_its_steps_in_reverse_order(conn: Conn, worker: Worker, failing: int | None, outcome: str) -> None:
+def test_a_saga_undoes_its_steps_in_reverse_order(
+    conn: Conn, worker: Worker, failing: int | None, outcome: str
+) -> None:
     ids = flow(conn, *saga(3), kind="saga")
     ran = 3 if failing is None else failing
     for step in ids[:ran]:
