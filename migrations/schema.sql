@@ -2327,7 +2327,7 @@ begin
     perform pgqueue.known_schedule(run_schedule.name);
   end if;
   _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
-                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name));
+                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name), limits => _schedule.limits);
   update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
   return _job;
 end $$;
@@ -2389,6 +2389,7 @@ begin
   _new.meta := nullif(definition -> 'meta', 'null');
   _new.queue := coalesce(definition ->> 'queue', 'default');
   _new.priority := coalesce((definition ->> 'priority')::smallint, 0);
+  _new.limits := nullif(definition -> 'limits', 'null');
   _new.cron := definition ->> 'cron';
   _new.every := make_interval(secs => extract(epoch from (definition ->> 'every')::interval)::double precision);
   _new.timezone := definition ->> 'timezone';
@@ -2409,22 +2410,22 @@ begin
   if from_code and _old.declared = definition then
     return 'unchanged';
   end if;
-  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
+  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.limits, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
      is not distinct from
-     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
+     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.limits, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
     update pgqueue.job_schedules s set declared = coalesce(_new.declared, s.declared) where s.name = _new.name and from_code;
     return 'unchanged';
   end if;
   _other_times := (_old.cron, _old.every, _old.timezone) is distinct from (_new.cron, _new.every, _new.timezone);
   update pgqueue.job_schedules s
-  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, cron = _new.cron, every = _new.every,
+  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, limits = _new.limits, cron = _new.cron, every = _new.every,
       timezone = _new.timezone, jitter = _new.jitter, missed = _new.missed, missed_limit = _new.missed_limit, overlap = _new.overlap,
       declared = coalesce(_new.declared, s.declared), retry_at = null, error = null,
       since = case when _other_times then _now else s.since end, next_at = case when not _other_times then s.next_at end
   where s.name = _new.name;
   return 'changed';
 end $$;
-CREATE FUNCTION pgqueue.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, args jsonb DEFAULT '{}'::jsonb, timezone text DEFAULT 'UTC'::text, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, missed text DEFAULT 'once'::text, missed_limit integer DEFAULT NULL::integer, overlap text DEFAULT 'allow'::text, jitter interval DEFAULT NULL::interval, meta jsonb DEFAULT NULL::jsonb) RETURNS text
+CREATE FUNCTION pgqueue.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, args jsonb DEFAULT '{}'::jsonb, timezone text DEFAULT 'UTC'::text, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, missed text DEFAULT 'once'::text, missed_limit integer DEFAULT NULL::integer, overlap text DEFAULT 'allow'::text, jitter interval DEFAULT NULL::interval, meta jsonb DEFAULT NULL::jsonb, limits jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2432,7 +2433,7 @@ CREATE FUNCTION pgqueue.schedule(name text, task text, cron text DEFAULT NULL::t
 begin
   return pgqueue.save_schedule(jsonb_build_object('name', name, 'task', task, 'cron', cron, 'every', every, 'args', args, 'timezone', timezone,
     'queue', queue, 'priority', priority, 'missed', coalesce(missed, 'once'), 'missed_limit', missed_limit, 'overlap', coalesce(overlap, 'allow'),
-    'jitter', jitter, 'meta', meta), false);
+    'jitter', jitter, 'meta', meta, 'limits', limits), false);
 end $$;
 CREATE FUNCTION pgqueue.schedule_error(definition jsonb) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2472,7 +2473,8 @@ begin
     end;
   if _bad is null then
     _job := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object('task', coalesce(definition ->> 'task', ''), 'queue', definition ->> 'queue',
-      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta'));
+      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta')
+      || jsonb_strip_nulls(jsonb_build_object('limits', definition -> 'limits')));
     _bad := replace(_job, format('PQ004 cannot enqueue task %L: ', left(coalesce(definition ->> 'task', ''), 100)), '');
   end if;
   return format('schedule %L: ', left(_name, 200)) || _bad;
@@ -3050,7 +3052,8 @@ begin
       _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
       _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
         run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
-        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)));
+        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)),
+        limits => _schedule.limits);
       _schedule.last_job_id := _job;
       _count := _count + 1;
     end if;
@@ -3269,6 +3272,7 @@ CREATE TABLE pgqueue.job_schedules (
     meta jsonb,
     queue text DEFAULT 'default'::text NOT NULL,
     priority smallint DEFAULT 0 NOT NULL,
+    limits jsonb,
     cron text,
     every interval,
     timezone text DEFAULT 'UTC'::text NOT NULL,
@@ -3605,6 +3609,7 @@ CREATE VIEW pgqueue.schedules AS
     priority,
     args,
     meta,
+    limits,
     last_job_id,
     (declared IS NOT NULL) AS in_code,
     error
@@ -3789,7 +3794,7 @@ REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb, limits jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;

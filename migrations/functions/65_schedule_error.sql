@@ -36,7 +36,8 @@ begin
     end;
   if _bad is null then
     _job := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object('task', coalesce(definition ->> 'task', ''), 'queue', definition ->> 'queue',
-      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta'));
+      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta')
+      || jsonb_strip_nulls(jsonb_build_object('limits', definition -> 'limits')));
     _bad := replace(_job, format('PQ004 cannot enqueue task %L: ', left(coalesce(definition ->> 'task', ''), 100)), '');
   end if;
   return format('schedule %L: ', left(_name, 200)) || _bad;

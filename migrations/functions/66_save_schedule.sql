@@ -21,6 +21,7 @@ begin
   _new.meta := nullif(definition -> 'meta', 'null');
   _new.queue := coalesce(definition ->> 'queue', 'default');
   _new.priority := coalesce((definition ->> 'priority')::smallint, 0);
+  _new.limits := nullif(definition -> 'limits', 'null');
   _new.cron := definition ->> 'cron';
   _new.every := make_interval(secs => extract(epoch from (definition ->> 'every')::interval)::double precision);
   _new.timezone := definition ->> 'timezone';
@@ -41,15 +42,15 @@ begin
   if from_code and _old.declared = definition then
     return 'unchanged';
   end if;
-  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
+  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.limits, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
      is not distinct from
-     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
+     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.limits, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
     update pgqueue.job_schedules s set declared = coalesce(_new.declared, s.declared) where s.name = _new.name and from_code;
     return 'unchanged';
   end if;
   _other_times := (_old.cron, _old.every, _old.timezone) is distinct from (_new.cron, _new.every, _new.timezone);
   update pgqueue.job_schedules s
-  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, cron = _new.cron, every = _new.every,
+  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, limits = _new.limits, cron = _new.cron, every = _new.every,
       timezone = _new.timezone, jitter = _new.jitter, missed = _new.missed, missed_limit = _new.missed_limit, overlap = _new.overlap,
       declared = coalesce(_new.declared, s.declared), retry_at = null, error = null,
       since = case when _other_times then _now else s.since end, next_at = case when not _other_times then s.next_at end

@@ -7,13 +7,14 @@
 -- Raises PQ004. Locks: the schedule's row.
 create function pgqueue.schedule(name text, task text, cron text default null, every interval default null, args jsonb default '{}',
   timezone text default 'UTC', queue text default null, priority integer default null, missed text default 'once',
-  missed_limit integer default null, overlap text default 'allow', jitter interval default null, meta jsonb default null) returns text
+  missed_limit integer default null, overlap text default 'allow', jitter interval default null, meta jsonb default null,
+  limits jsonb default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 begin
   return pgqueue.save_schedule(jsonb_build_object('name', name, 'task', task, 'cron', cron, 'every', every, 'args', args, 'timezone', timezone,
     'queue', queue, 'priority', priority, 'missed', coalesce(missed, 'once'), 'missed_limit', missed_limit, 'overlap', coalesce(overlap, 'allow'),
-    'jitter', jitter, 'meta', meta), false);
+    'jitter', jitter, 'meta', meta, 'limits', limits), false);
 end $$;
 
 -- Removes a schedule with the memory of its ticks; its jobs stay. Returns whether there was one. Code that still declares it makes it
@@ -65,7 +66,7 @@ begin
     perform pgqueue.known_schedule(run_schedule.name);
   end if;
   _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
-                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name));
+                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name), limits => _schedule.limits);
   update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
   return _job;
 end $$;

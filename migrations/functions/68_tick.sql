@@ -42,7 +42,8 @@ begin
       _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
       _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
         run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
-        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)));
+        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)),
+        limits => _schedule.limits);
       _schedule.last_job_id := _job;
       _count := _count + 1;
     end if;

@@ -1,6 +1,6 @@
 -- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
 create view pgqueue.schedules as
 select s.name, s.task, s.cron, s.timezone, s.paused_at is not null as paused, s.last_at, s.next_at,
-       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.last_job_id,
+       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.limits, s.last_job_id,
        s.declared is not null as in_code, s.error
 from pgqueue.job_schedules s;

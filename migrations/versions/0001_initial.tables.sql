@@ -256,6 +256,7 @@ create table pgqueue.job_schedules (
   meta         jsonb,
   queue        text not null default 'default',
   priority     smallint not null default 0 check (priority between -100 and 100),
+  limits       jsonb,
   cron         text,
   every        interval check (every >= '1 s'),
   timezone     text not null default 'UTC',

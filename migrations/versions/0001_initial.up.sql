@@ -257,6 +257,7 @@ create table pgqueue.job_schedules (
   meta         jsonb,
   queue        text not null default 'default',
   priority     smallint not null default 0 check (priority between -100 and 100),
+  limits       jsonb,
   cron         text,
   every        interval check (every >= '1 s'),
   timezone     text not null default 'UTC',
@@ -3003,7 +3004,8 @@ begin
     end;
   if _bad is null then
     _job := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object('task', coalesce(definition ->> 'task', ''), 'queue', definition ->> 'queue',
-      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta'));
+      'priority', (definition ->> 'priority')::integer)) || jsonb_build_object('args', definition -> 'args', 'meta', definition -> 'meta')
+      || jsonb_strip_nulls(jsonb_build_object('limits', definition -> 'limits')));
     _bad := replace(_job, format('PQ004 cannot enqueue task %L: ', left(coalesce(definition ->> 'task', ''), 100)), '');
   end if;
   return format('schedule %L: ', left(_name, 200)) || _bad;
@@ -3047,6 +3049,7 @@ begin
   _new.meta := nullif(definition -> 'meta', 'null');
   _new.queue := coalesce(definition ->> 'queue', 'default');
   _new.priority := coalesce((definition ->> 'priority')::smallint, 0);
+  _new.limits := nullif(definition -> 'limits', 'null');
   _new.cron := definition ->> 'cron';
   _new.every := make_interval(secs => extract(epoch from (definition ->> 'every')::interval)::double precision);
   _new.timezone := definition ->> 'timezone';
@@ -3067,15 +3070,15 @@ begin
   if from_code and _old.declared = definition then
     return 'unchanged';
   end if;
-  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
+  if (_old.task, _old.args, _old.meta, _old.queue, _old.priority, _old.limits, _old.cron, _old.every, _old.timezone, _old.jitter, _old.missed, _old.missed_limit, _old.overlap)
      is not distinct from
-     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
+     (_new.task, _new.args, _new.meta, _new.queue, _new.priority, _new.limits, _new.cron, _new.every, _new.timezone, _new.jitter, _new.missed, _new.missed_limit, _new.overlap) then
     update pgqueue.job_schedules s set declared = coalesce(_new.declared, s.declared) where s.name = _new.name and from_code;
     return 'unchanged';
   end if;
   _other_times := (_old.cron, _old.every, _old.timezone) is distinct from (_new.cron, _new.every, _new.timezone);
   update pgqueue.job_schedules s
-  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, cron = _new.cron, every = _new.every,
+  set task = _new.task, args = _new.args, meta = _new.meta, queue = _new.queue, priority = _new.priority, limits = _new.limits, cron = _new.cron, every = _new.every,
       timezone = _new.timezone, jitter = _new.jitter, missed = _new.missed, missed_limit = _new.missed_limit, overlap = _new.overlap,
       declared = coalesce(_new.declared, s.declared), retry_at = null, error = null,
       since = case when _other_times then _now else s.since end, next_at = case when not _other_times then s.next_at end
@@ -3141,13 +3144,14 @@ end $$;
 -- Raises PQ004. Locks: the schedule's row.
 create function pgqueue.schedule(name text, task text, cron text default null, every interval default null, args jsonb default '{}',
   timezone text default 'UTC', queue text default null, priority integer default null, missed text default 'once',
-  missed_limit integer default null, overlap text default 'allow', jitter interval default null, meta jsonb default null) returns text
+  missed_limit integer default null, overlap text default 'allow', jitter interval default null, meta jsonb default null,
+  limits jsonb default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 begin
   return pgqueue.save_schedule(jsonb_build_object('name', name, 'task', task, 'cron', cron, 'every', every, 'args', args, 'timezone', timezone,
     'queue', queue, 'priority', priority, 'missed', coalesce(missed, 'once'), 'missed_limit', missed_limit, 'overlap', coalesce(overlap, 'allow'),
-    'jitter', jitter, 'meta', meta), false);
+    'jitter', jitter, 'meta', meta, 'limits', limits), false);
 end $$;
 
 -- Removes a schedule with the memory of its ticks; its jobs stay. Returns whether there was one. Code that still declares it makes it
@@ -3199,7 +3203,7 @@ begin
     perform pgqueue.known_schedule(run_schedule.name);
   end if;
   _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
-                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name));
+                          meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', run_schedule.name), limits => _schedule.limits);
   update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
   return _job;
 end $$;
@@ -3288,7 +3292,8 @@ begin
       _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
       _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
         run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
-        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)));
+        meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)),
+        limits => _schedule.limits);
       _schedule.last_job_id := _job;
       _count := _count + 1;
     end if;
@@ -3409,7 +3414,7 @@ from pgqueue.worker_processes w;
 -- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
 create view pgqueue.schedules as
 select s.name, s.task, s.cron, s.timezone, s.paused_at is not null as paused, s.last_at, s.next_at,
-       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.last_job_id,
+       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.limits, s.last_job_id,
        s.declared is not null as in_code, s.error
 from pgqueue.job_schedules s;
 -- functions/74_view_steps.sql

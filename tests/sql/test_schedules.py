@@ -82,6 +82,16 @@ def test_i10_a_tick_enqueues_its_job_and_says_so_in_meta(conn: Conn) -> None:
     assert (shown["last_at"], shown["last_job_id"], shown["next_at"] > clock(conn)) == (at, job_id, True)
 
 
+def test_the_limits_of_a_schedule_hold_for_its_jobs(conn: Conn) -> None:
+    conn.execute("insert into pgqueue.limit_rules (name, concurrency) values ('api', 1)")
+    schedule(conn, limits={"api": "acme"})
+
+    tick(conn, *past(conn, 5))
+    scalar(conn, "select pgqueue.run_schedule('s')")
+
+    assert column(conn, "select gates -> 'limits' ? 'api' from pgqueue.job_args") == [True, True]
+
+
 def test_a_tick_between_two_seconds_is_told_exactly(conn: Conn) -> None:
     schedule(conn)
     at = past(conn, 1)[0] + timedelta(microseconds=250)
@@ -317,6 +327,7 @@ def test_an_unknown_schedule_is_an_error(conn: Conn, refused: Refused, verb: str
         ({"args": "[1]"}, "args: must be a JSON object, got array"),
         ({"meta": "[1]"}, "meta: must be a JSON object, got array"),
         ({"meta": {"tick": 1}}, "meta: schedule and tick are set"),
+        ({"limits": "7"}, "limits: must be names"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(conn: Conn, refused: Refused, options: dict[str, Any], said: str) -> None:
