@@ -33,6 +33,14 @@ async def with_context(ctx: Context, user_id: int) -> datetime:
 def plain_context(ctx: Context, name: str) -> None: ...
 
 
+@app.schedule("0 2 * * *", timezone="Europe/Berlin", missed="all", args={"a": 1})
+@app.schedule(every=timedelta(minutes=5), overlap="skip", name="often")
+@app.task
+def nightly(a: int) -> int:
+    return a
+
+
+@app.schedule("0 2 * * *")
 @app.job(queue="mail")
 class Letter(Job):
     to: str
@@ -53,6 +61,7 @@ async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
     assert_type(add(1, 2), int)
     assert_type(add.enqueue(1, b=2), Handle[int])
     assert_type(add.enqueue(1).result(timeout=5), int)
+    assert_type(nightly.enqueue(1), Handle[int])
     assert_type(await send(7), str)
     assert_type(await send.aenqueue(user_id=7, loud=True), Handle[str])
     assert_type(await (await send.aenqueue(7)).aresult(), str)
@@ -93,3 +102,5 @@ async def bad(ctx: Context) -> None:
     Letter("ann")  # error: call-arg
     Letter(to=7)  # error: arg-type
     app.push(7)  # error: arg-type
+    app.schedule("@daily", missed="maybe")(add)  # error: arg-type
+    app.schedule(every=60)(add)  # error: arg-type
