@@ -71,6 +71,7 @@ def tick_due(conn: Conn, schema: str) -> float:
     due = [schedule for schedule in found if schedule.wait_seconds <= 0]
     if not due:
         return min([LOOK_SECONDS, *(schedule.wait_seconds for schedule in found)]) + random.uniform(0, SPREAD_SECONDS)  # noqa: S311
+    random.shuffle(due)  # several workers share a crowd that is due at midnight, instead of racing for the same one
     ticked = False
     for schedule in due:
         ticked = _tick(conn, schema, schedule) is not None or ticked
