@@ -3289,7 +3289,7 @@ begin
     if _schedule.overlap = 'allow'
        or not exists (select from pgqueue.queued_jobs q where q.id in (_schedule.last_job_id, _schedule.run_job_id)) then
       -- Always the same for a tick: a 32-bit hash of name and time, as a part of the jitter.
-      _offset := _schedule.jitter * (('x' || left(md5(tick.name || extract(epoch from _tick)), 8))::bit(32)::bigint / 4294967296.0);
+      _offset := _schedule.jitter * ((hashtextextended((tick.name || extract(epoch from _tick)) collate "C", 0) & 4294967295) / 4294967296.0);
       _job := pgqueue.enqueue(_schedule.task, _schedule.args, queue => _schedule.queue, priority => _schedule.priority::integer,
         run_at => case when _tick + _offset > _now and not _ahead then _tick + _offset end,
         meta => coalesce(_schedule.meta, '{}') || jsonb_build_object('schedule', tick.name, 'tick', pgqueue.iso_time(_tick)),
