@@ -72,9 +72,9 @@ class Declaration:
         return None
 
     def definition(self) -> dict[str, Any]:
-        """Return it as the database takes it, arguments encoded. Raises ConfigError when they do not fit the task."""
+        """Return it as the database takes it, with what a job of the task has. Raises ConfigError when `args` do not fit."""
         try:
-            encoded = self.task.signature.encode((), dict(self.args or {}))
+            new = self.task.job(**(self.args or {})).new
         except ArgumentError as error:
             raise ConfigError(f'schedule "{self.name}": {error}; give them with args={{...}}') from None
         return {
@@ -83,9 +83,10 @@ class Declaration:
             "cron": self.cron,
             "every": _interval(self.every),
             "timezone": self.timezone,
-            "args": loads(encoded),
-            "queue": self.task.queue,
-            "priority": self.task.priority,
+            "args": loads(new.args),
+            "queue": new.queue,
+            "priority": new.priority,
+            "limits": None if new.limits is None else loads(new.limits),
             "missed": self.missed,
             "missed_limit": self.missed_limit,
             "overlap": self.overlap,

@@ -36,12 +36,21 @@ def test_a_schedule_takes_its_tasks_name_queue_and_priority(app: App) -> None:
             "args": {"day": "2026-05-05"},
             "queue": "reports",
             "priority": -3,
+            "limits": None,
             "missed": "all",
             "missed_limit": 100,
             "overlap": "allow",
             "jitter": None,
         }
     ]
+
+
+def test_the_limits_of_a_task_hold_for_its_schedules(app: App) -> None:
+    @app.schedule("@daily")
+    @app.task(name="t", limits=["api"])
+    def work() -> None: ...
+
+    assert told(app)[0]["limits"] == json.loads(work.job().new.limits or "")
 
 
 def test_several_for_one_task_have_names(app: App) -> None:
