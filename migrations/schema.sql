@@ -303,7 +303,7 @@ CREATE TABLE pgqueue.queued_jobs (
     CONSTRAINT queued_jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
     CONSTRAINT queued_jobs_timeout_check CHECK ((timeout > '00:00:00'::interval))
 )
-WITH (fillfactor='45', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
+WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE sql STABLE
     RETURN (SELECT (count(*) FILTER (WHERE (NOT j.gated)) + count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (a.gates ->> 'group'::text)), (j.id)::text)) FILTER (WHERE j.gated)) FROM (pgqueue.queued_jobs j LEFT JOIN pgqueue.job_args a ON ((j.gated AND (a.id = j.id) AND (a.day = j.args_day)))) WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));

@@ -43,7 +43,7 @@ create table pgqueue.queued_jobs (
   key          text,
   primary key (id),
   check ((worker_id is null) = (token is null))
-) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+) with (fillfactor = 42, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2);
 create index queued_jobs_claim on pgqueue.queued_jobs (queue, priority, run_at, id) where not suspect;
 create index queued_jobs_suspect on pgqueue.queued_jobs (queue, priority, run_at, id) where suspect;
