@@ -1534,6 +1534,26 @@ CREATE FUNCTION pgqueue.iso_time(moment timestamp with time zone) RETURNS text
 CREATE FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN NULLIF(jsonb_strip_nulls(jsonb_build_object('group', group_key, 'pass', CASE WHEN (group_retry = 'pass'::text) THEN true ELSE NULL::boolean END, 'fair', fair_key, 'limits', (SELECT jsonb_object_agg(o.key, CASE jsonb_typeof(o.value) WHEN 'object'::text THEN ('{"key": "", "weight": 1}'::jsonb || jsonb_strip_nulls(o.value)) ELSE jsonb_build_object('key', COALESCE((o.value #>> '{}'::text[]), ''::text), 'weight', 1) END) AS jsonb_object_agg FROM jsonb_each(CASE jsonb_typeof(job_gates.limits) WHEN 'object'::text THEN job_gates.limits WHEN 'array'::text THEN (SELECT jsonb_object_agg(n.value, '') AS jsonb_object_agg FROM jsonb_array_elements_text(job_gates.limits) n(value)) WHEN 'string'::text THEN jsonb_build_object((job_gates.limits #>> '{}'::text[]), '') ELSE NULL::jsonb END) o(key, value)))), '{}'::jsonb);
+CREATE FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _aging interval;
+begin
+  select p.aging into _aging from pgqueue.queue_policies p where p.queue = jobs_ahead.queue;
+  return (select count(*) from (
+    select from (
+      select m.priority,
+             case when m.priority = jobs_ahead.priority then jobs_ahead.run_at
+                  when _aging is null then case when m.priority < jobs_ahead.priority then 'infinity' else '-infinity' end::timestamptz
+                  else jobs_ahead.run_at + (jobs_ahead.priority - m.priority) * _aging end as run_at
+      from unnest(pgqueue.priorities(queue)) as m (priority)) m,
+    lateral (select from pgqueue.queued_jobs q
+             where q.queue = jobs_ahead.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+               and q.run_at <= jobs_ahead.at and (q.run_at, q.id) < (m.run_at, jobs_ahead.id) limit 10000) a
+    limit 10000) a);
+end $$;
 CREATE FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (missed > 0) THEN 'skipped'::text WHEN (breached > 0) THEN CASE WHEN (patient OR (on_failure = 'wait'::text)) THEN NULL::text WHEN (on_failure = 'dead'::text) THEN 'dead'::text ELSE 'cancelled'::text END WHEN (pending > 0) THEN NULL::text WHEN (asks_failure AND (hits = 0)) THEN 'skipped'::text WHEN (verdict AND (hits > 0)) THEN 'dead'::text ELSE 'succeeded'::text END;
@@ -3065,6 +3085,44 @@ begin
   where s.name = tick.name;
   return _count;
 end $$;
+CREATE FUNCTION pgqueue.told_count(count bigint, one text, many text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (count = 0) THEN (('no '::text || many) || ' are'::text) WHEN (count = 1) THEN (('1 '::text || one) || ' is'::text) WHEN (count >= 10000) THEN (('10000 '::text || many) || ' or more are'::text) ELSE (((count || ' '::text) || many) || ' are'::text) END;
+CREATE FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _job record;
+begin
+  select j.worker_id, j.started_at, j.run_at, j.failures into _job from pgqueue.queued_jobs j where j.id = told_job.id;
+  return case
+    when not found then 'has just ended'
+    when _job.worker_id is not null then format('runs on worker %s since %s (%s)', _job.worker_id, pgqueue.told_time(_job.started_at), pgqueue.told_span(at - _job.started_at))
+    when _job.run_at = 'infinity' then 'is held back itself'
+    when _job.run_at > at then format('%s until %s (in %s)', case when _job.failures > 0 then format('waits for its retry after failure %s', _job.failures) else 'waits' end,
+                                      pgqueue.told_time(_job.run_at), pgqueue.told_span(_job.run_at - at))
+    else 'waits to be claimed'
+  end;
+end $$;
+CREATE FUNCTION pgqueue.told_span(span interval) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+declare
+  _exact constant numeric := greatest(extract(epoch from span), 0);
+  _s constant bigint := round(_exact);
+begin
+  return case
+    when _exact < 10 then trim_scale(round(_exact, 2)) || 's'
+    when _s < 60 then _s || 's'
+    when _s < 3600 then _s / 60 || 'm' || coalesce(nullif(_s % 60, 0) || 's', '')
+    when _s < 86400 then _s / 3600 || 'h' || coalesce(nullif(_s % 3600 / 60, 0) || 'm', '')
+    else _s / 86400 || 'd' || coalesce(nullif(_s % 86400 / 3600, 0) || 'h', '')
+  end;
+end $$;
+CREATE FUNCTION pgqueue.told_time(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
 CREATE FUNCTION pgqueue.try_waiting(id bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -3111,6 +3169,276 @@ CREATE FUNCTION pgqueue.wake_channel(queue text) RETURNS text
 CREATE FUNCTION pgqueue.wake(queue text) RETURNS boolean
     LANGUAGE sql
     RETURN CASE WHEN pg_try_advisory_lock(pgqueue.wake_key(queue)) THEN (NOT pg_advisory_unlock(pgqueue.wake_key(queue))) ELSE (pg_notify(pgqueue.wake_channel(queue), ''::text) IS NOT NULL) END;
+CREATE FUNCTION pgqueue.why(id bigint) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _job record;
+  _gates jsonb;
+  _paused timestamptz;
+  _held boolean := false;
+  _more boolean;
+begin
+  select j.* into _job from pgqueue.queued_jobs j where j.id = why.id;
+  if not found then
+    return query select * from pgqueue.why_ended(id);
+    perform pgqueue.unknown_job(id) where not found;
+    return;
+  end if;
+  return query select 'cancel_requested', format('somebody asked at %s to cancel it; %s', pgqueue.told_time(c.requested_at),
+      case when _job.worker_id is not null then 'its worker stops the handler at its next heartbeat' else 'a living worker does so within seconds' end)
+    from pgqueue.cancel_requests c where c.job_id = why.id;
+  if _job.worker_id is not null then
+    return query select * from pgqueue.why_running(_job.worker_id, _job.attempt, _job.started_at, _at);
+    return;
+  end if;
+  if _job.expires_at <= _at then
+    return query select 'expired', format('it expired at %s, %s ago: the worker that claims it cancels it without running it',
+                                          pgqueue.told_time(_job.expires_at), pgqueue.told_span(_at - _job.expires_at));
+  end if;
+  if _job.gated then
+    select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
+  end if;
+  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _at) where _gates ? 'group';
+  _held := found;
+  return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
+  _more := found;
+  _held := _held or _more;
+  if _job.run_at > _at and _job.run_at < 'infinity' and not (_more and (  -- a limit has dated it, and has told so
+       _job.run_at <= _at + interval '1 s' or exists (select from pgqueue.lane_waits w where w.job_id = why.id and w.kind = 'limit'))) then
+    return query select * from pgqueue.why_due(id, _job.run_at, _job.failures, _job.created_at, _at);
+    _held := true;
+  end if;
+  return query select * from pgqueue.why_share(id, _job.queue, _gates ->> 'fair', _job.priority) where _gates ? 'fair';
+  _held := _held or found;
+  if _job.run_at = 'infinity' and not _held then
+    return query select 'parked', format('it is parked and stands in no line, which should not be: please report it; `pgq jobs cancel %s`, then `pgq jobs retry %s`, makes it due', id, id);
+    _held := true;
+  end if;
+  select p.paused_at into _paused from pgqueue.paused_queues p where p.queue = _job.queue;
+  if found then
+    return query select 'paused', format('queue %L is paused since %s (%s): `pgq queues resume %s`', _job.queue, pgqueue.told_time(_paused), pgqueue.told_span(_at - _paused), _job.queue);
+    _held := true;
+  end if;
+  if _job.suspect then
+    return query select 'suspect', format('it has to run alone, because it was there when a worker died (%s), and has taken down %s workers so far while it ran alone, of %s that make it dead; '
+                                          || 'a worker takes it when it has nothing else to do, or a process of its own does',
+      coalesce((select 'attempt ' || t.attempt || ', ' || pgqueue.told_time(t.finished_at) from pgqueue.job_attempts t
+                where t.job_id = why.id and t.logged_at >= _job.created_at and t.outcome = 'lost' order by t.attempt desc limit 1), 'before it was retried'),
+      _job.losses, (select s.max_losses from pgqueue.settings s));
+    _held := true;
+  end if;
+  return query select * from pgqueue.why_workers(_job.queue, _job.task, not _held, _at);
+  _held := _held or found;
+  if not _held then
+    return query select 'ready', format('nothing holds it back: it waits for a claim, and %s before it in queue %L',
+      pgqueue.told_count(pgqueue.jobs_ahead(_job.queue, _job.priority, _job.run_at, id, _at), 'job', 'jobs'), _job.queue);
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _last record;
+begin
+  select t.outcome, t.error into _last from pgqueue.job_attempts t
+  where t.job_id = why_due.id and t.logged_at >= why_due.created_at order by t.attempt desc limit 1;
+  return query select 'due', format('%s %s, in %s; `pgq jobs retry %s` makes it due now',
+    case _last.outcome
+      when 'failed' then format('it waits for its retry after failure %s (%s), due at', failures, coalesce(_last.error ->> 'type', 'no error given'))
+      when 'snoozed' then 'its handler has put it off until'
+      else 'it is due at'
+    end, pgqueue.told_time(run_at), pgqueue.told_span(run_at - at), id);
+end $$;
+CREATE FUNCTION pgqueue.why_ended(id bigint) RETURNS TABLE(gate text, detail text)
+    LANGUAGE sql STABLE
+    AS $$
+  select 'finished', format('it is dead since %s, after attempt %s (%s): `pgq jobs show %s` has the evidence, `pgq jobs retry %s` runs it again',
+                            pgqueue.told_time(d.died_at), d.attempt, coalesce(d.error ->> 'type', 'no error given'), d.id, d.id)
+  from pgqueue.dead_jobs d where d.id = why_ended.id
+  union all
+  select 'finished', case when f.succeeded then format('it succeeded at %s, with attempt %s', pgqueue.told_time(f.finished_at), f.attempt)
+                          else format('it was cancelled at %s (%s): `pgq jobs retry %s` runs it again', pgqueue.told_time(f.finished_at),
+                                      coalesce(left(f.error ->> 'message', 200), 'on request'), f.id) end
+  from pgqueue.finished_jobs f where f.id = why_ended.id
+$$;
+CREATE FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _holder bigint;
+  _waits boolean;
+  _ahead bigint;
+begin
+  if exists (select from pgqueue.permits p where p.job_id = why_group.id and p.kind = 'group') then
+    return;
+  end if;
+  _holder := (select p.job_id from pgqueue.permits p where p.kind = 'group' and p.name = why_group.queue and p.key = why_group.group_key order by p.job_id limit 1);
+  _waits := exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group');
+  _ahead := (select count(*) from (
+    select from pgqueue.lane_waits w
+    where w.kind = 'group' and w.name = why_group.queue and w.key = why_group.group_key and w.priority = 0 and w.job_id < why_group.id limit 10000) a);
+  if _holder is null and _ahead = 0 and not _waits then
+    return;
+  end if;
+  return query select 'group', format('group %L runs one job at a time, and %s; %s before it in the line%s', group_key,
+    case when _holder is null then 'the first in its line is next'
+         else format('its turn is with job %s, which %s', _holder, pgqueue.told_job(_holder, at)) end,
+    pgqueue.told_count(_ahead, 'job', 'jobs'),
+    case when _holder is not null then format('; see `pgq why %s`', _holder) else '' end);
+end $$;
+CREATE FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _need record;
+  _name text;
+  _ahead bigint;
+  _burst integer;
+  _cell interval;
+  _free timestamptz;
+  _others constant boolean := (select count(*) > 1 from pgqueue.lane_waits w where w.job_id = why_limits.id);
+begin
+  gate := 'limit';
+  for _need in
+    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.name is not null as known, r.rate, r.per, r.burst, r.concurrency,
+           coalesce(l.held, 0) as held, l.tat, l.slot,
+           exists (select from pgqueue.lane_waits w where w.job_id = why_limits.id and w.kind = 'limit' and w.name = o.key and w.key = o.value ->> 'key') as waits
+    from jsonb_each(limits) o
+    left join pgqueue.limit_rules r on r.name = o.key
+    left join pgqueue.lanes l on l.kind = 'limit' and l.name = o.key and l.key = o.value ->> 'key'
+    order by o.key collate "C"
+  loop
+    _name := format('limit %L', _need.name) || case when _need.key = '' then '' else format(' for key %L', _need.key) end
+             || case when _need.weight = 1 then '' else format(' (weight %s)', _need.weight) end;
+    if not _need.known then
+      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: define it, or correct the name where the job is enqueued', _name);
+      return next;
+    elsif _need.held + least(_need.weight, _need.concurrency) > _need.concurrency
+          or _need.waits and run_at = 'infinity' and (_need.concurrency is not null or not _others) then
+      _ahead := (select count(*) from (
+        select from pgqueue.lane_waits w
+        where w.kind = 'limit' and w.name = _need.name and w.key = _need.key and (w.priority, w.job_id) < (why_limits.priority, why_limits.id) limit 10000) a);
+      detail := format('%s: %s of %s permits are out%s; %s before it in the line; more permits at once are a change of the limit', _name, _need.held,
+        coalesce(_need.concurrency::text, 'any number of'),
+        (select ', to ' || string_agg(case when h.place = 6 then 'others' else format('job %s', h.job_id) || coalesce(format(' (worker %s)', h.worker_id), '') end, ', ' order by h.place)
+         from (select p.job_id, j.worker_id, row_number() over (order by p.job_id) as place
+               from (select x.job_id from pgqueue.permits x where x.kind = 'limit' and x.name = _need.name and x.key = _need.key order by x.job_id limit 6) p
+               left join pgqueue.queued_jobs j on j.id = p.job_id) h),
+        pgqueue.told_count(_ahead, 'job', 'jobs'));
+      return next;
+    elsif _need.rate is not null then
+      _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
+      _cell := _need.per / _need.rate;
+      _free := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst;
+      if _need.waits and run_at < 'infinity' then
+        _free := greatest(_free, run_at);
+      elsif not _need.waits and _need.slot > at then
+        _free := greatest(_free, _need.slot + _cell * _need.weight);
+      end if;
+      continue when _free <= at;
+      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
+                       _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
+      return next;
+    end if;
+  end loop;
+end $$;
+CREATE FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _worker record;
+begin
+  select w.host, w.pid, w.lost_at, w.heartbeat_at, w.heartbeat_at + w.lease as until into _worker
+  from pgqueue.worker_processes w where w.id = why_running.worker_id;
+  if not found then
+    return query select 'lost_worker', format('attempt %s was begun at %s by worker %s, which is not in the table of workers any more: nothing hands the job on',
+                                              attempt, pgqueue.told_time(started_at), worker_id);
+  elsif _worker.lost_at is not null then
+    return query select 'lost_worker', format('worker %s (%s, pid %s) was declared lost at %s while attempt %s ran; the job is handed on as soon as the transaction that has locked it ends',
+                                              worker_id, _worker.host, _worker.pid, pgqueue.told_time(_worker.lost_at), attempt);
+  elsif _worker.until < at then
+    return query select 'lost_worker', format('worker %s (%s, pid %s), which runs attempt %s, is silent since %s, and its lease ended %s ago; any living worker declares it lost and hands the job on within seconds%s',
+                                              worker_id, _worker.host, _worker.pid, attempt, pgqueue.told_time(_worker.heartbeat_at), pgqueue.told_span(at - _worker.until),
+                                              case when not exists (select from pgqueue.worker_processes w where w.lost_at is null and w.heartbeat_at + w.lease >= at)
+                                                   then ', but none is alive: start one with `pgq work`' else '' end);
+  else
+    return query select 'running', format('attempt %s runs on worker %s (%s, pid %s) since %s (%s), with a lease until %s, extended by each heartbeat',
+                                          attempt, worker_id, _worker.host, _worker.pid, pgqueue.told_time(started_at), pgqueue.told_span(at - started_at),
+                                          pgqueue.told_time(_worker.until));
+  end if;
+end $$;
+CREATE FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+  _fair boolean;
+  _ahead bigint;
+  _dealt bigint;
+begin
+  if exists (select from pgqueue.permits p where p.job_id = why_share.id and p.kind = 'fair') then
+    return;
+  end if;
+  _fair := exists (select from pgqueue.queue_policies p where p.queue = why_share.queue and p.fair);
+  if not _fair and not exists (select from pgqueue.lane_waits w where w.job_id = why_share.id and w.kind = 'fair') then
+    return;
+  end if;
+  _ahead := (select count(*) from (
+    select from pgqueue.lane_waits w
+    where w.kind = 'fair' and w.name = why_share.queue and w.key = why_share.fair_key and (w.priority, w.job_id) < (why_share.priority, why_share.id) limit 10000) a);
+  _dealt := (select count(*) from (
+    select from pgqueue.permits p where p.kind = 'fair' and p.name = why_share.queue and p.key = why_share.fair_key limit 10000) d);
+  return query select 'fair_share', format('queue %L deals its jobs out in shares, by the weights of their keys: in the line of key %L (weight %s) %s before it, and %s dealt out and not claimed yet%s',
+    queue, fair_key, coalesce((select f.weight from pgqueue.fair_weights f where f.queue = why_share.queue and f.key = why_share.fair_key), 1),
+    pgqueue.told_count(_ahead, 'job', 'jobs'), pgqueue.told_count(_dealt, 'job of this key', 'jobs of this key'),
+    case when _fair then '' else '; the queue does not share fairly any more, so nothing deals this job out until it does again' end);
+end $$;
+CREATE FUNCTION pgqueue.why_workers(queue text, task text, full_too boolean, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+#variable_conflict use_column
+declare
+  _alive record;
+  _like text;
+begin
+  select count(*) as workers, count(*) filter (where serves) as serving, count(*) filter (where serves and knows) as able,
+         bool_or(free) filter (where serves and knows) as free, sum(running) filter (where serves and knows) as running, sum(concurrency) filter (where serves and knows) as places
+  into _alive
+  from (select why_workers.queue = any (w.queues) as serves, why_workers.task = any (w.tasks) as knows, w.running < w.concurrency as free, w.running, w.concurrency
+        from pgqueue.worker_processes w where w.lost_at is null and w.heartbeat_at + w.lease >= at) w;
+  if _alive.serving = 0 then
+    return query select 'no_worker', format('%s: start one with `pgq work APP -q %s`',
+      case _alive.workers when 0 then 'no worker is alive' when 1 then format('the one living worker does not serve queue %L', queue)
+                          else format('none of the %s living workers serves queue %L', _alive.workers, queue) end, queue);
+  elsif _alive.able = 0 then
+    select string_agg(quote_literal(n.task), ', ' order by n.task) into _like
+    from (select distinct t.task from pgqueue.worker_processes w, unnest(w.tasks) as t (task)
+          where w.lost_at is null and w.heartbeat_at + w.lease >= at and why_workers.queue = any (w.queues)
+            and lower(substring(t.task from '[^.]*$')) = lower(substring(why_workers.task from '[^.]*$'))
+          order by t.task limit 5) n;
+    return query select 'unknown_task', format('%s registered task %L%s: deploy the code that has it, or correct the name where the job is enqueued',
+      case _alive.serving when 1 then format('the one living worker of queue %L has not', queue) else format('none of the %s living workers of queue %L has', _alive.serving, queue) end,
+      task, coalesce('; known there and alike: ' || _like, ''));
+  elsif full_too and not _alive.free then
+    return query select 'workers_full', format('all workers that could run it are full: %s of %s places taken in %s process%s, by their last heartbeats; more processes or a higher concurrency add places',
+                                              _alive.running, _alive.places, _alive.able, case _alive.able when 1 then '' else 'es' end);
+  end if;
+end $_$;
 CREATE TABLE pgqueue.alembic_version (
     version_num character varying(32) NOT NULL
 );
@@ -3755,6 +4083,7 @@ REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp 
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.known_schedule(name text) FROM PUBLIC;
@@ -3815,6 +4144,10 @@ REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM 
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tell_undone(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.told_count(count bigint, one text, many text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.told_span(span interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.told_time(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.try_waiting(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
@@ -3822,3 +4155,11 @@ REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_ended(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_workers(queue text, task text, full_too boolean, at timestamp with time zone) FROM PUBLIC;

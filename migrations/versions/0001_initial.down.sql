@@ -1,7 +1,20 @@
 -- Written by freeze.py: change the parts and freeze again, until it is released.
+drop function pgqueue.why;
+drop function pgqueue.jobs_ahead;
+drop function pgqueue.why_workers;
+drop function pgqueue.why_share;
+drop function pgqueue.why_limits;
+drop function pgqueue.why_group;
+drop function pgqueue.why_running;
+drop function pgqueue.why_due;
 drop function pgqueue.enqueue_flow;
+drop function pgqueue.why_ended;
 drop function pgqueue.add_nodes;
 drop function pgqueue.adopt_parents;
+drop function pgqueue.told_job;
+drop function pgqueue.told_count;
+drop function pgqueue.told_span;
+drop function pgqueue.told_time;
 drop function pgqueue.flow_order;
 drop function pgqueue.flow_links_of;
 drop function pgqueue.flow_entries_error;

@@ -3597,6 +3597,51 @@ begin
   raise exception using errcode = 'PQ004', message = format('the flow has a cycle: %s', (
     select string_agg(format('jobs[%s]', p.node - 1), ' after ' order by p.place) from unnest(_path) with ordinality as p (node, place)));
 end $$;
+-- functions/82_told.sql
+-- A time as the sentences of `why` tell it.
+create function pgqueue.told_time(at timestamptz) returns text
+language sql stable
+return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+
+-- A duration in its two largest units, as `pgq` shows it: 3d4h, 5m2s, 0.25s.
+create function pgqueue.told_span(span interval) returns text
+language plpgsql immutable as $$
+declare
+  _exact constant numeric := greatest(extract(epoch from span), 0);
+  _s constant bigint := round(_exact);
+begin
+  return case
+    when _exact < 10 then trim_scale(round(_exact, 2)) || 's'
+    when _s < 60 then _s || 's'
+    when _s < 3600 then _s / 60 || 'm' || coalesce(nullif(_s % 60, 0) || 's', '')
+    when _s < 86400 then _s / 3600 || 'h' || coalesce(nullif(_s % 3600 / 60, 0) || 'm', '')
+    else _s / 86400 || 'd' || coalesce(nullif(_s % 86400 / 3600, 0) || 'h', '')
+  end;
+end $$;
+
+-- How many are before a job: counted up to 10,000, because it is asked while a queue is long.
+create function pgqueue.told_count(count bigint, one text, many text) returns text
+language sql immutable
+return case when count = 0 then 'no ' || many || ' are' when count = 1 then '1 ' || one || ' is'
+            when count >= 10000 then '10000 ' || many || ' or more are' else count || ' ' || many || ' are' end;
+
+-- What an unfinished job is doing, as the end of the sentence "job 7, which ...".
+create function pgqueue.told_job(id bigint, at timestamptz) returns text
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _job record;
+begin
+  select j.worker_id, j.started_at, j.run_at, j.failures into _job from pgqueue.queued_jobs j where j.id = told_job.id;
+  return case
+    when not found then 'has just ended'
+    when _job.worker_id is not null then format('runs on worker %s since %s (%s)', _job.worker_id, pgqueue.told_time(_job.started_at), pgqueue.told_span(at - _job.started_at))
+    when _job.run_at = 'infinity' then 'is held back itself'
+    when _job.run_at > at then format('%s until %s (in %s)', case when _job.failures > 0 then format('waits for its retry after failure %s', _job.failures) else 'waits' end,
+                                      pgqueue.told_time(_job.run_at), pgqueue.told_span(_job.run_at - at))
+    else 'waits to be claimed'
+  end;
+end $$;
 -- functions/83_add_nodes.sql
 -- Makes nodes of jobs that were enqueued without a flow, because others are to wait for them, and locks all these parents, so that none
 -- ends before the caller's transaction does. Those that have ended already have their outcome in their node, or get it here.
@@ -3760,6 +3805,19 @@ begin
   end if;
   return _ids;
 end $$;
+-- functions/83_why_ended.sql
+-- The row of `why` for a job that has ended; none when there is no such job.
+create function pgqueue.why_ended(id bigint) returns table (gate text, detail text)
+language sql stable as $$
+  select 'finished', format('it is dead since %s, after attempt %s (%s): `pgq jobs show %s` has the evidence, `pgq jobs retry %s` runs it again',
+                            pgqueue.told_time(d.died_at), d.attempt, coalesce(d.error ->> 'type', 'no error given'), d.id, d.id)
+  from pgqueue.dead_jobs d where d.id = why_ended.id
+  union all
+  select 'finished', case when f.succeeded then format('it succeeded at %s, with attempt %s', pgqueue.told_time(f.finished_at), f.attempt)
+                          else format('it was cancelled at %s (%s): `pgq jobs retry %s` runs it again', pgqueue.told_time(f.finished_at),
+                                      coalesce(left(f.error ->> 'message', 200), 'on request'), f.id) end
+  from pgqueue.finished_jobs f where f.id = why_ended.id
+$$;
 -- functions/84_enqueue_flow.sql
 -- Enqueues a flow in the caller's transaction: all its jobs exist, those that wait for others too, exactly when that commits (I1). Returns its
 -- id, and the ids of its entries in their order. `flow` is {"kind": chain|group|dag|batch|saga, "name": text, "jobs": [entry, ...]}.
@@ -3795,6 +3853,292 @@ begin
   insert into pgqueue.job_flows (id, kind, name, created_at) values (flow_id, coalesce(flow ->> 'kind', 'dag'), flow ->> 'name', _now);
   ids := pgqueue.add_nodes(flow_id, flow -> 'jobs', null, _now);
   return next;
+end $$;
+-- functions/84_why_due.sql
+-- The row of `why` for a job that is due later: at once, after a failure, or because its handler said so.
+create function pgqueue.why_due(id bigint, run_at timestamptz, failures integer, created_at timestamptz, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _last record;
+begin
+  select t.outcome, t.error into _last from pgqueue.job_attempts t
+  where t.job_id = why_due.id and t.logged_at >= why_due.created_at order by t.attempt desc limit 1;
+  return query select 'due', format('%s %s, in %s; `pgq jobs retry %s` makes it due now',
+    case _last.outcome
+      when 'failed' then format('it waits for its retry after failure %s (%s), due at', failures, coalesce(_last.error ->> 'type', 'no error given'))
+      when 'snoozed' then 'its handler has put it off until'
+      else 'it is due at'
+    end, pgqueue.told_time(run_at), pgqueue.told_span(run_at - at), id);
+end $$;
+-- functions/84_why_running.sql
+-- The row of `why` for a job that a worker has leased: who, since when, and what becomes of it if that worker has died.
+create function pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamptz, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _worker record;
+begin
+  select w.host, w.pid, w.lost_at, w.heartbeat_at, w.heartbeat_at + w.lease as until into _worker
+  from pgqueue.worker_processes w where w.id = why_running.worker_id;
+  if not found then
+    return query select 'lost_worker', format('attempt %s was begun at %s by worker %s, which is not in the table of workers any more: nothing hands the job on',
+                                              attempt, pgqueue.told_time(started_at), worker_id);
+  elsif _worker.lost_at is not null then
+    return query select 'lost_worker', format('worker %s (%s, pid %s) was declared lost at %s while attempt %s ran; the job is handed on as soon as the transaction that has locked it ends',
+                                              worker_id, _worker.host, _worker.pid, pgqueue.told_time(_worker.lost_at), attempt);
+  elsif _worker.until < at then
+    return query select 'lost_worker', format('worker %s (%s, pid %s), which runs attempt %s, is silent since %s, and its lease ended %s ago; any living worker declares it lost and hands the job on within seconds%s',
+                                              worker_id, _worker.host, _worker.pid, attempt, pgqueue.told_time(_worker.heartbeat_at), pgqueue.told_span(at - _worker.until),
+                                              case when not exists (select from pgqueue.worker_processes w where w.lost_at is null and w.heartbeat_at + w.lease >= at)
+                                                   then ', but none is alive: start one with `pgq work`' else '' end);
+  else
+    return query select 'running', format('attempt %s runs on worker %s (%s, pid %s) since %s (%s), with a lease until %s, extended by each heartbeat',
+                                          attempt, worker_id, _worker.host, _worker.pid, pgqueue.told_time(started_at), pgqueue.told_span(at - started_at),
+                                          pgqueue.told_time(_worker.until));
+  end if;
+end $$;
+-- functions/85_why_group.sql
+-- The row of `why` for a job whose group's turn another job has, or gets before it (see gate_groups).
+create function pgqueue.why_group(id bigint, queue text, group_key text, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _holder bigint;
+  _waits boolean;
+  _ahead bigint;
+begin
+  if exists (select from pgqueue.permits p where p.job_id = why_group.id and p.kind = 'group') then
+    return;
+  end if;
+  _holder := (select p.job_id from pgqueue.permits p where p.kind = 'group' and p.name = why_group.queue and p.key = why_group.group_key order by p.job_id limit 1);
+  _waits := exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group');
+  _ahead := (select count(*) from (
+    select from pgqueue.lane_waits w
+    where w.kind = 'group' and w.name = why_group.queue and w.key = why_group.group_key and w.priority = 0 and w.job_id < why_group.id limit 10000) a);
+  if _holder is null and _ahead = 0 and not _waits then
+    return;
+  end if;
+  return query select 'group', format('group %L runs one job at a time, and %s; %s before it in the line%s', group_key,
+    case when _holder is null then 'the first in its line is next'
+         else format('its turn is with job %s, which %s', _holder, pgqueue.told_job(_holder, at)) end,
+    pgqueue.told_count(_ahead, 'job', 'jobs'),
+    case when _holder is not null then format('; see `pgq why %s`', _holder) else '' end);
+end $$;
+-- functions/85_why_limits.sql
+-- A row of `why` for each limit that holds a job back: one that nobody has defined, permits that are all out, a rate that is used up.
+-- The same arithmetic as gate_limits, which decides; a job that has been told when to come back is told so here.
+create function pgqueue.why_limits(id bigint, run_at timestamptz, priority smallint, limits jsonb, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _need record;
+  _name text;
+  _ahead bigint;
+  _burst integer;
+  _cell interval;
+  _free timestamptz;
+  _others constant boolean := (select count(*) > 1 from pgqueue.lane_waits w where w.job_id = why_limits.id);
+begin
+  gate := 'limit';
+  for _need in
+    select o.key as name, o.value ->> 'key' as key, (o.value ->> 'weight')::integer as weight, r.name is not null as known, r.rate, r.per, r.burst, r.concurrency,
+           coalesce(l.held, 0) as held, l.tat, l.slot,
+           exists (select from pgqueue.lane_waits w where w.job_id = why_limits.id and w.kind = 'limit' and w.name = o.key and w.key = o.value ->> 'key') as waits
+    from jsonb_each(limits) o
+    left join pgqueue.limit_rules r on r.name = o.key
+    left join pgqueue.lanes l on l.kind = 'limit' and l.name = o.key and l.key = o.value ->> 'key'
+    order by o.key collate "C"
+  loop
+    _name := format('limit %L', _need.name) || case when _need.key = '' then '' else format(' for key %L', _need.key) end
+             || case when _need.weight = 1 then '' else format(' (weight %s)', _need.weight) end;
+    if not _need.known then
+      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: define it, or correct the name where the job is enqueued', _name);
+      return next;
+    elsif _need.held + least(_need.weight, _need.concurrency) > _need.concurrency
+          or _need.waits and run_at = 'infinity' and (_need.concurrency is not null or not _others) then
+      _ahead := (select count(*) from (
+        select from pgqueue.lane_waits w
+        where w.kind = 'limit' and w.name = _need.name and w.key = _need.key and (w.priority, w.job_id) < (why_limits.priority, why_limits.id) limit 10000) a);
+      detail := format('%s: %s of %s permits are out%s; %s before it in the line; more permits at once are a change of the limit', _name, _need.held,
+        coalesce(_need.concurrency::text, 'any number of'),
+        (select ', to ' || string_agg(case when h.place = 6 then 'others' else format('job %s', h.job_id) || coalesce(format(' (worker %s)', h.worker_id), '') end, ', ' order by h.place)
+         from (select p.job_id, j.worker_id, row_number() over (order by p.job_id) as place
+               from (select x.job_id from pgqueue.permits x where x.kind = 'limit' and x.name = _need.name and x.key = _need.key order by x.job_id limit 6) p
+               left join pgqueue.queued_jobs j on j.id = p.job_id) h),
+        pgqueue.told_count(_ahead, 'job', 'jobs'));
+      return next;
+    elsif _need.rate is not null then
+      _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
+      _cell := _need.per / _need.rate;
+      _free := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst;
+      if _need.waits and run_at < 'infinity' then
+        _free := greatest(_free, run_at);
+      elsif not _need.waits and _need.slot > at then
+        _free := greatest(_free, _need.slot + _cell * _need.weight);
+      end if;
+      continue when _free <= at;
+      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
+                       _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
+      return next;
+    end if;
+  end loop;
+end $$;
+-- functions/85_why_share.sql
+-- The row of `why` for a job of a queue that shares fairly, until its key's share has come (see gate_shares and deal).
+create function pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _fair boolean;
+  _ahead bigint;
+  _dealt bigint;
+begin
+  if exists (select from pgqueue.permits p where p.job_id = why_share.id and p.kind = 'fair') then
+    return;
+  end if;
+  _fair := exists (select from pgqueue.queue_policies p where p.queue = why_share.queue and p.fair);
+  if not _fair and not exists (select from pgqueue.lane_waits w where w.job_id = why_share.id and w.kind = 'fair') then
+    return;
+  end if;
+  _ahead := (select count(*) from (
+    select from pgqueue.lane_waits w
+    where w.kind = 'fair' and w.name = why_share.queue and w.key = why_share.fair_key and (w.priority, w.job_id) < (why_share.priority, why_share.id) limit 10000) a);
+  _dealt := (select count(*) from (
+    select from pgqueue.permits p where p.kind = 'fair' and p.name = why_share.queue and p.key = why_share.fair_key limit 10000) d);
+  return query select 'fair_share', format('queue %L deals its jobs out in shares, by the weights of their keys: in the line of key %L (weight %s) %s before it, and %s dealt out and not claimed yet%s',
+    queue, fair_key, coalesce((select f.weight from pgqueue.fair_weights f where f.queue = why_share.queue and f.key = why_share.fair_key), 1),
+    pgqueue.told_count(_ahead, 'job', 'jobs'), pgqueue.told_count(_dealt, 'job of this key', 'jobs of this key'),
+    case when _fair then '' else '; the queue does not share fairly any more, so nothing deals this job out until it does again' end);
+end $$;
+-- functions/86_why_workers.sql
+-- The row of `why` for a job that no living worker can take: nobody serves its queue, or nobody who does has registered its task; or, if
+-- `full` is asked for, those who could have no place free. Living is who has beaten within its lease. Reads the table of workers, one row a process.
+create function pgqueue.why_workers(queue text, task text, full_too boolean, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _alive record;
+  _like text;
+begin
+  select count(*) as workers, count(*) filter (where serves) as serving, count(*) filter (where serves and knows) as able,
+         bool_or(free) filter (where serves and knows) as free, sum(running) filter (where serves and knows) as running, sum(concurrency) filter (where serves and knows) as places
+  into _alive
+  from (select why_workers.queue = any (w.queues) as serves, why_workers.task = any (w.tasks) as knows, w.running < w.concurrency as free, w.running, w.concurrency
+        from pgqueue.worker_processes w where w.lost_at is null and w.heartbeat_at + w.lease >= at) w;
+  if _alive.serving = 0 then
+    return query select 'no_worker', format('%s: start one with `pgq work APP -q %s`',
+      case _alive.workers when 0 then 'no worker is alive' when 1 then format('the one living worker does not serve queue %L', queue)
+                          else format('none of the %s living workers serves queue %L', _alive.workers, queue) end, queue);
+  elsif _alive.able = 0 then
+    select string_agg(quote_literal(n.task), ', ' order by n.task) into _like
+    from (select distinct t.task from pgqueue.worker_processes w, unnest(w.tasks) as t (task)
+          where w.lost_at is null and w.heartbeat_at + w.lease >= at and why_workers.queue = any (w.queues)
+            and lower(substring(t.task from '[^.]*$')) = lower(substring(why_workers.task from '[^.]*$'))
+          order by t.task limit 5) n;
+    return query select 'unknown_task', format('%s registered task %L%s: deploy the code that has it, or correct the name where the job is enqueued',
+      case _alive.serving when 1 then format('the one living worker of queue %L has not', queue) else format('none of the %s living workers of queue %L has', _alive.serving, queue) end,
+      task, coalesce('; known there and alike: ' || _like, ''));
+  elsif full_too and not _alive.free then
+    return query select 'workers_full', format('all workers that could run it are full: %s of %s places taken in %s process%s, by their last heartbeats; more processes or a higher concurrency add places',
+                                              _alive.running, _alive.places, _alive.able, case _alive.able when 1 then '' else 'es' end);
+  end if;
+end $$;
+-- functions/87_jobs_ahead.sql
+-- How many due jobs of a queue are claimed before one that is due, up to 10,000: by priority, then run_at, then id; with aging, each
+-- `aging` of waiting counts as one priority. One range of the claim's index for each priority that the queue has.
+create function pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamptz, id bigint, at timestamptz) returns bigint
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _aging interval;
+begin
+  select p.aging into _aging from pgqueue.queue_policies p where p.queue = jobs_ahead.queue;
+  return (select count(*) from (
+    select from (
+      select m.priority,
+             case when m.priority = jobs_ahead.priority then jobs_ahead.run_at
+                  when _aging is null then case when m.priority < jobs_ahead.priority then 'infinity' else '-infinity' end::timestamptz
+                  else jobs_ahead.run_at + (jobs_ahead.priority - m.priority) * _aging end as run_at
+      from unnest(pgqueue.priorities(queue)) as m (priority)) m,
+    lateral (select from pgqueue.queued_jobs q
+             where q.queue = jobs_ahead.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
+               and q.run_at <= jobs_ahead.at and (q.run_at, q.id) < (m.run_at, jobs_ahead.id) limit 10000) a
+    limit 10000) a);
+end $$;
+-- functions/89_why.sql
+-- Why a job does not run right now: a row for each gate that holds it back, from the facts that the claim goes by, with a sentence that says
+-- what to do. Gates: finished; running, lost_worker; dependency, due, group, limit (one row each), fair_share, paused, no_worker,
+-- unknown_task, suspect, workers_full (only when nothing else holds it), parked; and three that hold nothing back: expired (a claim cancels it), cancel_requested, ready.
+-- All is read in the caller's snapshot, by index, with counts that stop at 10,000, so that it is quick in a queue of millions.
+-- Plans are pinned as the claim's are. Raises PQ001. Locks: nothing.
+create function pgqueue.why(id bigint) returns table (gate text, detail text)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _job record;
+  _gates jsonb;
+  _paused timestamptz;
+  _held boolean := false;
+  _more boolean;
+begin
+  select j.* into _job from pgqueue.queued_jobs j where j.id = why.id;
+  if not found then
+    return query select * from pgqueue.why_ended(id);
+    perform pgqueue.unknown_job(id) where not found;
+    return;
+  end if;
+  return query select 'cancel_requested', format('somebody asked at %s to cancel it; %s', pgqueue.told_time(c.requested_at),
+      case when _job.worker_id is not null then 'its worker stops the handler at its next heartbeat' else 'a living worker does so within seconds' end)
+    from pgqueue.cancel_requests c where c.job_id = why.id;
+  if _job.worker_id is not null then
+    return query select * from pgqueue.why_running(_job.worker_id, _job.attempt, _job.started_at, _at);
+    return;
+  end if;
+  if _job.expires_at <= _at then
+    return query select 'expired', format('it expired at %s, %s ago: the worker that claims it cancels it without running it',
+                                          pgqueue.told_time(_job.expires_at), pgqueue.told_span(_at - _job.expires_at));
+  end if;
+  if _job.gated then
+    select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
+  end if;
+  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _at) where _gates ? 'group';
+  _held := found;
+  return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
+  _more := found;
+  _held := _held or _more;
+  if _job.run_at > _at and _job.run_at < 'infinity' and not (_more and (  -- a limit has dated it, and has told so
+       _job.run_at <= _at + interval '1 s' or exists (select from pgqueue.lane_waits w where w.job_id = why.id and w.kind = 'limit'))) then
+    return query select * from pgqueue.why_due(id, _job.run_at, _job.failures, _job.created_at, _at);
+    _held := true;
+  end if;
+  return query select * from pgqueue.why_share(id, _job.queue, _gates ->> 'fair', _job.priority) where _gates ? 'fair';
+  _held := _held or found;
+  if _job.run_at = 'infinity' and not _held then
+    return query select 'parked', format('it is parked and stands in no line, which should not be: please report it; `pgq jobs cancel %s`, then `pgq jobs retry %s`, makes it due', id, id);
+    _held := true;
+  end if;
+  select p.paused_at into _paused from pgqueue.paused_queues p where p.queue = _job.queue;
+  if found then
+    return query select 'paused', format('queue %L is paused since %s (%s): `pgq queues resume %s`', _job.queue, pgqueue.told_time(_paused), pgqueue.told_span(_at - _paused), _job.queue);
+    _held := true;
+  end if;
+  if _job.suspect then
+    return query select 'suspect', format('it has to run alone, because it was there when a worker died (%s), and has taken down %s workers so far while it ran alone, of %s that make it dead; '
+                                          || 'a worker takes it when it has nothing else to do, or a process of its own does',
+      coalesce((select 'attempt ' || t.attempt || ', ' || pgqueue.told_time(t.finished_at) from pgqueue.job_attempts t
+                where t.job_id = why.id and t.logged_at >= _job.created_at and t.outcome = 'lost' order by t.attempt desc limit 1), 'before it was retried'),
+      _job.losses, (select s.max_losses from pgqueue.settings s));
+    _held := true;
+  end if;
+  return query select * from pgqueue.why_workers(_job.queue, _job.task, not _held, _at);
+  _held := _held or found;
+  if not _held then
+    return query select 'ready', format('nothing holds it back: it waits for a claim, and %s before it in queue %L',
+      pgqueue.told_count(pgqueue.jobs_ahead(_job.queue, _job.priority, _job.run_at, id, _at), 'job', 'jobs'), _job.queue);
+  end if;
 end $$;
 -- functions/90_privileges.sql
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
