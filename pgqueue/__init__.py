@@ -4,6 +4,7 @@ The public names, by what they are for:
 
     App, Job            register tasks, enqueue jobs
     Handle, State       follow a job
+    Gate                what holds a job back: App.why
     Context             what a handler knows about its job, and may do: its `ctx` parameter
     Retry Snooze Cancel Discard
                         what a handler may return or raise instead of a result
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from pgqueue.handle import Handle
-    from pgqueue.job import State
+    from pgqueue.job import Gate, State
     from pgqueue.jobclass import Job
     from pgqueue.limit import Limit, Weight
     from pgqueue.outcome import Cancel, Discard, Retry, Snooze
@@ -54,7 +55,7 @@ _HOMES = {
     "backoff": ("Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"),
     "context": ("Context",),
     "handle": ("Handle",),
-    "job": ("State",),
+    "job": ("Gate", "State"),
     "jobclass": ("Job",),
     "limit": ("Limit", "Weight"),
     "outcome": ("Cancel", "Discard", "Retry", "Snooze"),
@@ -74,6 +75,7 @@ __all__ = [
     "Discard",
     "Exponential",
     "Fixed",
+    "Gate",
     "Handle",
     "InvalidArgument",
     "Job",

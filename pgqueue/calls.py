@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar, cast
 
-from pgqueue.job import JobStatus, NewJob, State
+from pgqueue.job import Gate, JobStatus, NewJob, State
 from pgqueue.schema import render
 
 T = TypeVar("T")
@@ -161,6 +161,15 @@ def resume(queue: str) -> Call[bool]:
 def backlog(queue: str | None = None) -> Call[int]:
     """Jobs due plus jobs running."""
     return Call("backlog", {"queue": queue}, _value)
+
+
+def why(job_id: int) -> Call[list[Gate]]:
+    """The gates that hold a job back right now."""
+    return Call("why", {"id": job_id}, _gates)
+
+
+def _gates(rows: Sequence[Row]) -> list[Gate]:
+    return [Gate(*row) for row in rows]
 
 
 def status(job_id: int) -> Call[JobStatus | None]:

@@ -99,3 +99,11 @@ class JobStatus:
     attempt: int
     result: Any
     error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One reason why a job does not run right now: the gate's name, and a sentence with its values and what to do."""
+
+    gate: str
+    detail: str

@@ -11,7 +11,7 @@ from pgqueue import calls
 
 if TYPE_CHECKING:
     from pgqueue.client import Client
-    from pgqueue.job import State
+    from pgqueue.job import Gate, State
 
 
 class Operations:
@@ -78,6 +78,14 @@ class Operations:
     async def abacklog(self, queue: str | None = None, *, conn: Any = None) -> int:
         """Return how many jobs are due or running, in one queue or in all."""
         return await self._client.arun(calls.backlog(queue), conn=conn, instead="backlog")
+
+    def why(self, job_id: int, *, conn: Any = None) -> list[Gate]:
+        """Return what holds a job back right now, a Gate each, or that nothing does. Raises JobNotFound."""
+        return self._client.run(calls.why(job_id), conn=conn, instead="awhy")
+
+    async def awhy(self, job_id: int, *, conn: Any = None) -> list[Gate]:
+        """Return what holds a job back right now, a Gate each, or that nothing does. Raises JobNotFound."""
+        return await self._client.arun(calls.why(job_id), conn=conn, instead="why")
 
     def open(self) -> Self:
         """Open the sync pool now rather than at first use.

@@ -4,10 +4,12 @@ import heapq
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from pgqueue import calls
 from pgqueue.cli import output
 from pgqueue.cli.command import command
 from pgqueue.cli.output import Row, clean, message_of, print_json, print_line, show, text
@@ -85,19 +87,22 @@ def states(written: str | None) -> list[State]:
 def show_job(
     session: Session, job_id: Annotated[int, typer.Argument(metavar="ID", envvar="PGQ_JOBS_SHOW_ID", help="The job.")]
 ) -> None:
-    """Show all that is known of a job: its fields, arguments, steps, and attempts with errors and tracebacks."""
+    """Show all that is known of a job: fields, what holds it back, arguments, steps, attempts with their tracebacks."""
     found = session.rows("job", {"id": job_id})
     if not found:
         raise JobNotFound(f"there is no job {job_id}: it never existed, was rolled back, or retention has dropped it")
     job: dict[str, Any] = found[0]
     attempts = session.rows("attempts", {"id": job_id})
     steps = session.rows("steps", {"id": job_id})
+    gates = session.run(calls.why(job_id)) if State(job["state"]).unfinished else []
     if session.as_json:
-        print_json({**job, "steps": steps, "attempts": attempts})
+        print_json({**job, "why": [asdict(gate) for gate in gates], "steps": steps, "attempts": attempts})
         return
     output.print_fields(
         (name, clean(_field(name, value))) for name, value in job.items() if name not in {"args", "meta", "error"}
     )
+    if gates:
+        print_line("\nwhy:\n" + "\n".join(_indented(clean(f"{gate.gate}: {gate.detail}")) for gate in gates))
     for name in ("args", "meta"):
         if job[name] is not None:
             print_line(f"\n{name}:\n{_indented(json.dumps(job[name], ensure_ascii=False, indent=2))}")

@@ -19,6 +19,7 @@ from pgqueue.cli import (
     rework,
     schedules,
     stats,
+    why,
     work,
     workers,
 )
@@ -53,7 +54,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (workers, stats, health):
+    for module in (why, workers, stats, health):
         module.add_to(app)
     return app
 

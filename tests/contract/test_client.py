@@ -20,6 +20,7 @@ from pgqueue import (
     ArgumentError,
     ConfigError,
     DatabaseUnavailable,
+    Gate,
     InvalidArgument,
     Job,
     JobCancelled,
@@ -284,6 +285,21 @@ async def test_pause_resume_and_backlog(side: Any, app: App) -> None:
     assert await side.do(app, "backlog") == 1
     assert await side.do(app, "backlog", "mail") == 1
     assert await side.do(app, "backlog", "other") == 0
+
+
+async def test_why_tells_the_gates_of_a_job_also_in_a_transaction(side: Any, app: App) -> None:
+    await side.do(app, "pause", "mail")
+    conn = await side.connect(row_factory=dict_row)
+    handle = await side.do(app.named("greet").using(delay=timedelta(hours=1), conn=conn), "enqueue", user_id=1)
+
+    gates = await side.do(app, "why", handle.id, conn=conn)
+    await side.on(conn, "close")
+
+    assert [gate.gate for gate in gates][:1] == ["due"]
+    assert gates[0] == Gate("due", gates[0].detail)
+    assert "makes it due now" in gates[0].detail
+    with pytest.raises(JobNotFound):
+        await side.do(app, "why", handle.id)
 
 
 async def test_unknown_jobs_and_forbidden_moves_have_errors_of_their_own(side: Any, app: App) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """`why`: one test a gate. While it names a gate the claim passes the job by, and once the gate is lifted the claim has it."""
 
 from collections.abc import Callable
@@ -60,7 +61,9 @@ def test_the_place_counts_waiting_as_priority_where_a_queue_ages(conn: Conn, wor
 
 
 def test_a_long_queue_is_counted_up_to_ten_thousand(conn: Conn, worker: Worker) -> None:
-    conn.execute("select count(*) from pgqueue.enqueue_many((select jsonb_agg('{\"task\": \"t\"}'::jsonb) from generate_series(1, 10050)))")
+    conn.execute(
+        'select count(*) from pgqueue.enqueue_many((select jsonb_agg(\'{"task": "t"}\'::jsonb) from generate_series(1, 10050)))'
+    )
     mine = enqueue(conn)
 
     assert "10000 jobs or more are before it" in told(conn, mine, "ready")
@@ -110,7 +113,9 @@ def test_a_lost_workers_job_waits_for_the_rescue_and_then_runs_alone(conn: Conn,
     other.claim_one()
     other.fall_silent()
 
-    assert f"worker {other.id} (host, pid 1), which runs attempt 1, is silent since" in told(conn, job_id, "lost_worker")
+    assert f"worker {other.id} (host, pid 1), which runs attempt 1, is silent since" in told(
+        conn, job_id, "lost_worker"
+    )
     assert not claimed(worker, job_id)
     worker.fall_silent()
     assert "but none is alive" in told(conn, job_id, "lost_worker")
@@ -297,7 +302,9 @@ def test_all_workers_that_could_run_it_are_full(conn: Conn, worker: Worker) -> N
     Worker(conn, tasks=["other"])
     scalar(conn, "select pgqueue.beat(%s, 10)", worker.id)
 
-    assert told(conn, job_id, "workers_full").startswith("all workers that could run it are full: 10 of 10 places taken in 1 process,")
+    assert told(conn, job_id, "workers_full").startswith(
+        "all workers that could run it are full: 10 of 10 places taken in 1 process,"
+    )
     assert not claimed(worker, job_id, max_jobs=0)  # what a full worker asks for
     scalar(conn, "select pgqueue.beat(%s, 9)", worker.id)
     assert list(why(conn, job_id)) == ["ready"]
@@ -360,6 +367,10 @@ def test_it_scans_no_table_and_touches_few_pages_in_any_state(connect: Connect, 
     reader.execute("select pg_stat_force_next_flush()")
     reader.close()
 
-    grown = {name: scans - before.get(name, 0) for name, scans in sequential_scans(conn).items() if scans > before.get(name, 0)}
+    grown = {
+        name: scans - before.get(name, 0)
+        for name, scans in sequential_scans(conn).items()
+        if scans > before.get(name, 0)
+    }
     assert grown == {}
     assert max(map(buffers, plans)) < 1500

@@ -87,6 +87,27 @@ def test_the_steps_of_a_job_are_shown(dsn: str, conn: "psycopg.Connection[Any]")
     assert ', ["é"]\n    ship: attempt 2' in told
 
 
+def test_why_a_job_waits_is_told_as_a_table_as_json_and_by_show(dsn: str) -> None:
+    job_id = pgq("enqueue", "mail.send", "--delay", "10m", "--queue", "mail", PGQ_DSN=dsn).out.strip()
+    pgq("queues", "pause", "mail", PGQ_DSN=dsn)
+
+    rows = pgq("why", job_id, "--json", PGQ_DSN=dsn).json
+    table = pgq("why", job_id, PGQ_DSN=dsn)
+    show = pgq("jobs", "show", job_id, PGQ_DSN=dsn).out
+    unknown = pgq("why", "1000000", PGQ_DSN=dsn)
+
+    assert [row["gate"] for row in rows] == ["due", "paused", "no_worker"]
+    assert table.status == 0
+    assert [line.split()[0] for line in table.out.splitlines()] == ["gate", "due", "paused", "no_worker"]
+    assert f"\nwhy:\n    due: {rows[0]['detail'].split(',')[0]}" in show
+    assert [gate["gate"] for gate in pgq("jobs", "show", job_id, "--json", PGQ_DSN=dsn).json["why"]][1:] == [
+        "paused",
+        "no_worker",
+    ]
+    assert (unknown.status, unknown.err.count("\n")) == (1, 1)
+    assert "there is no job 1000000" in unknown.err
+
+
 def test_arguments_come_from_a_file_or_stdin(dsn: str, tmp_path: Path) -> None:
     tmp_path.joinpath("args.json").write_text('{"n": 1}')
 

@@ -8,7 +8,7 @@ from typing import Any, assert_type
 
 from psycopg import AsyncConnection, Connection
 
-from pgqueue import App, Discard, Exponential, Handle, Job, PendingJob, RetryPolicy, State
+from pgqueue import App, Discard, Exponential, Gate, Handle, Job, PendingJob, RetryPolicy, State
 from pgqueue.context import Context
 
 app = App()
@@ -79,6 +79,8 @@ async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
     assert_type(ctx.step("charge", lambda: 7), Any)
     assert_type(app.cancel(1), State)
     assert_type(await app.acancel(1), State)
+    assert_type(app.why(1, conn=conn), list[Gate])
+    assert_type(await app.awhy(1), list[Gate])
     app.push(Letter(to="ann"), conn=conn, priority=3)
     assert_type(Letter(to="ann").copies, int)
 
