@@ -3209,7 +3209,7 @@ begin
   if _job.gated then
     select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
   end if;
-  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _at) where _gates ? 'group';
+  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _job.run_at, _at) where _gates ? 'group';
   _held := found;
   return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
   _more := found;
@@ -3273,28 +3273,26 @@ CREATE FUNCTION pgqueue.why_ended(id bigint) RETURNS TABLE(gate text, detail tex
                                       coalesce(left(f.error ->> 'message', 200), 'on request'), f.id) end
   from pgqueue.finished_jobs f where f.id = why_ended.id
 $$;
-CREATE FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
+CREATE FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamp with time zone, at timestamp with time zone) RETURNS TABLE(gate text, detail text)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
 declare
   _holder bigint;
-  _waits boolean;
   _ahead bigint;
 begin
   if exists (select from pgqueue.permits p where p.job_id = why_group.id and p.kind = 'group') then
     return;
   end if;
   _holder := (select p.job_id from pgqueue.permits p where p.kind = 'group' and p.name = why_group.queue and p.key = why_group.group_key order by p.job_id limit 1);
-  _waits := exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group');
   _ahead := (select count(*) from (
     select from pgqueue.lane_waits w
     where w.kind = 'group' and w.name = why_group.queue and w.key = why_group.group_key and w.priority = 0 and w.job_id < why_group.id limit 10000) a);
-  if _holder is null and _ahead = 0 and not _waits then
+  if _holder is null and _ahead = 0 and (run_at < 'infinity' or not exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group')) then
     return;
   end if;
   return query select 'group', format('group %L runs one job at a time, and %s; %s before it in the line%s', group_key,
-    case when _holder is null then 'the first in its line is next'
+    case when _holder is null then 'the next claim or housekeeping gives the turn to the first in its line'
          else format('its turn is with job %s, which %s', _holder, pgqueue.told_job(_holder, at)) end,
     pgqueue.told_count(_ahead, 'job', 'jobs'),
     case when _holder is not null then format('; see `pgq why %s`', _holder) else '' end);
@@ -3309,6 +3307,7 @@ declare
   _ahead bigint;
   _burst integer;
   _cell interval;
+  _empty boolean;
   _free timestamptz;
   _others constant boolean := (select count(*) > 1 from pgqueue.lane_waits w where w.job_id = why_limits.id);
 begin
@@ -3343,13 +3342,14 @@ begin
     elsif _need.rate is not null then
       _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
       _cell := _need.per / _need.rate;
-      _free := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst;
-      if _need.waits and run_at < 'infinity' then
-        _free := greatest(_free, run_at);
-      elsif not _need.waits and _need.slot > at then
-        _free := greatest(_free, _need.slot + _cell * _need.weight);
+      _empty := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst > at;
+      if _need.waits and run_at > at and run_at < 'infinity' and (_empty or not _others) then
+        _free := run_at;
+      elsif _empty or not _need.waits and _need.slot > at then
+        _free := greatest(_need.slot, greatest(_need.tat, at) - _cell * _burst) + _cell * _need.weight;
+      else
+        continue;
       end if;
-      continue when _free <= at;
       detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
                        _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
       return next;
@@ -4158,7 +4158,7 @@ REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why_ended(id bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) FROM PUBLIC;

@@ -9,6 +9,7 @@ declare
   _ahead bigint;
   _burst integer;
   _cell interval;
+  _empty boolean;
   _free timestamptz;
   _others constant boolean := (select count(*) > 1 from pgqueue.lane_waits w where w.job_id = why_limits.id);
 begin
@@ -43,13 +44,14 @@ begin
     elsif _need.rate is not null then
       _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
       _cell := _need.per / _need.rate;
-      _free := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst;
-      if _need.waits and run_at < 'infinity' then
-        _free := greatest(_free, run_at);
-      elsif not _need.waits and _need.slot > at then
-        _free := greatest(_free, _need.slot + _cell * _need.weight);
+      _empty := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst > at;
+      if _need.waits and run_at > at and run_at < 'infinity' and (_empty or not _others) then
+        _free := run_at;
+      elsif _empty or not _need.waits and _need.slot > at then
+        _free := greatest(_need.slot, greatest(_need.tat, at) - _cell * _burst) + _cell * _need.weight;
+      else
+        continue;
       end if;
-      continue when _free <= at;
       detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
                        _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
       return next;

@@ -35,7 +35,7 @@ begin
   if _job.gated then
     select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
   end if;
-  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _at) where _gates ? 'group';
+  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _job.run_at, _at) where _gates ? 'group';
   _held := found;
   return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
   _more := found;

@@ -3900,27 +3900,25 @@ begin
 end $$;
 -- functions/85_why_group.sql
 -- The row of `why` for a job whose group's turn another job has, or gets before it (see gate_groups).
-create function pgqueue.why_group(id bigint, queue text, group_key text, at timestamptz) returns table (gate text, detail text)
+create function pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamptz, at timestamptz) returns table (gate text, detail text)
 language plpgsql stable as $$
 #variable_conflict use_column
 declare
   _holder bigint;
-  _waits boolean;
   _ahead bigint;
 begin
   if exists (select from pgqueue.permits p where p.job_id = why_group.id and p.kind = 'group') then
     return;
   end if;
   _holder := (select p.job_id from pgqueue.permits p where p.kind = 'group' and p.name = why_group.queue and p.key = why_group.group_key order by p.job_id limit 1);
-  _waits := exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group');
   _ahead := (select count(*) from (
     select from pgqueue.lane_waits w
     where w.kind = 'group' and w.name = why_group.queue and w.key = why_group.group_key and w.priority = 0 and w.job_id < why_group.id limit 10000) a);
-  if _holder is null and _ahead = 0 and not _waits then
+  if _holder is null and _ahead = 0 and (run_at < 'infinity' or not exists (select from pgqueue.lane_waits w where w.job_id = why_group.id and w.kind = 'group')) then
     return;
   end if;
   return query select 'group', format('group %L runs one job at a time, and %s; %s before it in the line%s', group_key,
-    case when _holder is null then 'the first in its line is next'
+    case when _holder is null then 'the next claim or housekeeping gives the turn to the first in its line'
          else format('its turn is with job %s, which %s', _holder, pgqueue.told_job(_holder, at)) end,
     pgqueue.told_count(_ahead, 'job', 'jobs'),
     case when _holder is not null then format('; see `pgq why %s`', _holder) else '' end);
@@ -3937,6 +3935,7 @@ declare
   _ahead bigint;
   _burst integer;
   _cell interval;
+  _empty boolean;
   _free timestamptz;
   _others constant boolean := (select count(*) > 1 from pgqueue.lane_waits w where w.job_id = why_limits.id);
 begin
@@ -3971,13 +3970,14 @@ begin
     elsif _need.rate is not null then
       _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));
       _cell := _need.per / _need.rate;
-      _free := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst;
-      if _need.waits and run_at < 'infinity' then
-        _free := greatest(_free, run_at);
-      elsif not _need.waits and _need.slot > at then
-        _free := greatest(_free, _need.slot + _cell * _need.weight);
+      _empty := greatest(_need.tat, at) + _cell * least(_need.weight, _burst) - _cell * _burst > at;
+      if _need.waits and run_at > at and run_at < 'infinity' and (_empty or not _others) then
+        _free := run_at;
+      elsif _empty or not _need.waits and _need.slot > at then
+        _free := greatest(_need.slot, greatest(_need.tat, at) - _cell * _burst) + _cell * _need.weight;
+      else
+        continue;
       end if;
-      continue when _free <= at;
       detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
                        _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
       return next;
@@ -4104,7 +4104,7 @@ begin
   if _job.gated then
     select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
   end if;
-  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _at) where _gates ? 'group';
+  return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _job.run_at, _at) where _gates ? 'group';
   _held := found;
   return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
   _more := found;

@@ -163,7 +163,8 @@ def test_an_unknown_job_is_refused(conn: Conn, refused: Refused) -> None:
 
 def test_a_groups_turn_names_its_holder_and_the_place_in_line(conn: Conn, worker: Worker) -> None:
     first, second, third = enqueue_many(conn, [{"task": "t", "group_key": "g"}] * 3)
-    assert [list(why(conn, i)) for i in (first, second, third)] == [["ready"]] * 3
+    assert [list(why(conn, i)) for i in (first, second, third)] == [["ready"], ["group"], ["group"]]
+    assert "gives the turn to the first in its line; 1 job is before it" in told(conn, second, "group")
     lease = worker.claim_one()
 
     assert f"its turn is with job {first}, which runs on worker {worker.id} since" in told(conn, second, "group")
