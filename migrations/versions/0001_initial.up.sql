@@ -3959,13 +3959,15 @@ begin
       _ahead := (select count(*) from (
         select from pgqueue.lane_waits w
         where w.kind = 'limit' and w.name = _need.name and w.key = _need.key and (w.priority, w.job_id) < (why_limits.priority, why_limits.id) limit 10000) a);
-      detail := format('%s: %s of %s permits are out%s; %s before it in the line; more permits at once are a change of the limit', _name, _need.held,
-        coalesce(_need.concurrency::text, 'any number of'),
+      detail := format('%s: %s permits are out%s; %s before it in the line; %s', _name, _need.held || coalesce(' of ' || _need.concurrency, ''),
         (select ', to ' || string_agg(case when h.place = 6 then 'others' else format('job %s', h.job_id) || coalesce(format(' (worker %s)', h.worker_id), '') end, ', ' order by h.place)
          from (select p.job_id, j.worker_id, row_number() over (order by p.job_id) as place
                from (select x.job_id from pgqueue.permits x where x.kind = 'limit' and x.name = _need.name and x.key = _need.key order by x.job_id limit 6) p
                left join pgqueue.queued_jobs j on j.id = p.job_id) h),
-        pgqueue.told_count(_ahead, 'job', 'jobs'));
+        pgqueue.told_count(_ahead, 'job', 'jobs'),
+        case when _need.concurrency is null then format('the limit has no permits any more, so nobody calls this line: `pgq jobs cancel %s`, then `pgq jobs retry %s`, makes it due', id, id)
+             when _need.held + least(_need.weight, _need.concurrency) > _need.concurrency then 'it is called when permits come back, or when the limit gets more'
+             else 'permits are free, and housekeeping calls the first in the line within seconds' end);
       return next;
     elsif _need.rate is not null then
       _burst := coalesce(_need.burst, pgqueue.default_burst(_need.rate, _need.per));

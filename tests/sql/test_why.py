@@ -189,11 +189,42 @@ def test_a_concurrency_limit_names_its_holders_and_the_place_in_line(conn: Conn,
 
     assert told(conn, ids[3], "limit") == (
         f"limit 'api' for key 'tenant': 2 of 2 permits are out, to job {ids[0]} (worker {worker.id}),"
-        f" job {ids[1]} (worker {worker.id}); 1 job is before it in the line; more permits at once are a change of the limit"
+        f" job {ids[1]} (worker {worker.id}); 1 job is before it in the line; it is called when permits come back, or when the limit gets more"
     )
     assert worker.claim() == []
     assert worker.step(done=[one]).ids == [ids[2]]
     assert "no jobs are before it" in told(conn, ids[3], "limit")
+
+
+def test_a_line_with_free_permits_is_called_by_housekeeping(conn: Conn, worker: Worker) -> None:
+    rule(conn, concurrency=1)
+    _first, second, third = limited(conn, 3)
+    lease = worker.claim_one()
+    assert worker.claim() == []
+    worker.done(lease)
+    cancel(conn, second)  # it had just been called
+
+    assert "0 of 1 permits are out; no jobs are before it" in told(conn, third, "limit")
+    assert told(conn, third, "limit").endswith("housekeeping calls the first in the line within seconds")
+    assert worker.claim() == []
+    assert scalar(conn, "select pgqueue.hand_on_idle()") == 1
+    assert list(why(conn, third)) == ["ready"]
+    assert claimed(worker, third)
+
+
+def test_a_line_that_nobody_calls_any_more_says_what_to_do(conn: Conn, worker: Worker) -> None:
+    rule(conn, concurrency=1)
+    _first, second = limited(conn, 2)
+    lease = worker.claim_one()
+    assert worker.claim() == []
+    conn.execute("update pgqueue.limit_rules set concurrency = null, rate = 1000")
+    worker.done(lease)
+
+    assert told(conn, second, "limit").endswith(f"`pgq jobs cancel {second}`, then `pgq jobs retry {second}`, makes it due")
+    assert not claimed(worker, second)
+    cancel(conn, second), retry(conn, second)
+    assert list(why(conn, second)) == ["ready"]
+    assert claimed(worker, second)
 
 
 def test_a_job_that_no_claim_has_looked_at_yet_sees_the_limit_before_it(conn: Conn, worker: Worker) -> None:
