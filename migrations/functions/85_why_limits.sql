@@ -26,7 +26,7 @@ begin
     _name := format('limit %L', _need.name) || case when _need.key = '' then '' else format(' for key %L', _need.key) end
              || case when _need.weight = 1 then '' else format(' (weight %s)', _need.weight) end;
     if not _need.known then
-      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: define it, or correct the name where the job is enqueued', _name);
+      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: `app.limit` in the code or set_limit in SQL; or correct the name where the job is enqueued', _name);
       return next;
     elsif _need.held + least(_need.weight, _need.concurrency) > _need.concurrency
           or _need.waits and run_at = 'infinity' and (_need.concurrency is not null or not _others) then
@@ -39,8 +39,8 @@ begin
                from (select x.job_id from pgqueue.permits x where x.kind = 'limit' and x.name = _need.name and x.key = _need.key order by x.job_id limit 6) p
                left join pgqueue.queued_jobs j on j.id = p.job_id) h),
         pgqueue.told_count(_ahead, 'job', 'jobs'),
-        case when _need.concurrency is null then format('the limit has no permits any more, so nobody calls this line: `pgq jobs cancel %s`, then `pgq jobs retry %s`, makes it due', id, id)
-             when _need.held + least(_need.weight, _need.concurrency) > _need.concurrency then 'it is called when permits come back, or when the limit gets more'
+        case when _need.concurrency is null then 'the limit does not count them any more, and lets its line go when one comes back'
+             when _need.held + least(_need.weight, _need.concurrency) > _need.concurrency then 'it is called when permits come back, or when set_limit gives it more'
              else 'permits are free, and housekeeping calls the first in the line within seconds' end);
       return next;
     elsif _need.rate is not null then
@@ -54,7 +54,7 @@ begin
       else
         continue;
       end if;
-      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
+      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; set_limit gives it a higher rate', _name,
                        _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
       return next;
     end if;

@@ -22,5 +22,5 @@ begin
   return query select 'fair_share', format('queue %L deals its jobs out in shares, by the weights of their keys: in the line of key %L (weight %s) %s before it, and %s dealt out and not claimed yet%s',
     queue, fair_key, coalesce((select f.weight from pgqueue.fair_weights f where f.queue = why_share.queue and f.key = why_share.fair_key), 1),
     pgqueue.told_count(_ahead, 'job', 'jobs'), pgqueue.told_count(_dealt, 'job of this key', 'jobs of this key'),
-    case when _fair then '' else '; the queue does not share fairly any more, so nothing deals this job out until it does again' end);
+    case when _fair then '' else '; the queue does not share fairly any more, and housekeeping makes this job due within seconds' end);
 end $$;

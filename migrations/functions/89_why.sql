@@ -18,7 +18,10 @@ begin
   select j.* into _job from pgqueue.queued_jobs j where j.id = why.id;
   if not found then
     return query select * from pgqueue.why_ended(id);
-    perform pgqueue.unknown_job(id) where not found;
+    if not found then
+      return query select * from pgqueue.why_barrier(id, _at);
+      perform pgqueue.unknown_job(id) where not found;
+    end if;
     return;
   end if;
   return query select 'cancel_requested', format('somebody asked at %s to cancel it; %s', pgqueue.told_time(c.requested_at),
@@ -35,8 +38,12 @@ begin
   if _job.gated then
     select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
   end if;
+  if _job.linked then
+    return query select * from pgqueue.why_dependency(id, _at);
+    _held := found;
+  end if;
   return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _job.run_at, _at) where _gates ? 'group';
-  _held := found;
+  _held := _held or found;
   return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
   _more := found;
   _held := _held or _more;

@@ -1,5 +1,7 @@
 -- Written by freeze.py: change the parts and freeze again, until it is released.
 drop function pgqueue.why;
+drop function pgqueue.why_barrier;
+drop function pgqueue.why_dependency;
 drop function pgqueue.jobs_ahead;
 drop function pgqueue.why_workers;
 drop function pgqueue.why_share;

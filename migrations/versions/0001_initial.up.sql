@@ -3952,7 +3952,7 @@ begin
     _name := format('limit %L', _need.name) || case when _need.key = '' then '' else format(' for key %L', _need.key) end
              || case when _need.weight = 1 then '' else format(' (weight %s)', _need.weight) end;
     if not _need.known then
-      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: define it, or correct the name where the job is enqueued', _name);
+      detail := format('%s is not defined, and holds all its jobs until somebody says what it is: `app.limit` in the code or set_limit in SQL; or correct the name where the job is enqueued', _name);
       return next;
     elsif _need.held + least(_need.weight, _need.concurrency) > _need.concurrency
           or _need.waits and run_at = 'infinity' and (_need.concurrency is not null or not _others) then
@@ -3965,8 +3965,8 @@ begin
                from (select x.job_id from pgqueue.permits x where x.kind = 'limit' and x.name = _need.name and x.key = _need.key order by x.job_id limit 6) p
                left join pgqueue.queued_jobs j on j.id = p.job_id) h),
         pgqueue.told_count(_ahead, 'job', 'jobs'),
-        case when _need.concurrency is null then format('the limit has no permits any more, so nobody calls this line: `pgq jobs cancel %s`, then `pgq jobs retry %s`, makes it due', id, id)
-             when _need.held + least(_need.weight, _need.concurrency) > _need.concurrency then 'it is called when permits come back, or when the limit gets more'
+        case when _need.concurrency is null then 'the limit does not count them any more, and lets its line go when one comes back'
+             when _need.held + least(_need.weight, _need.concurrency) > _need.concurrency then 'it is called when permits come back, or when set_limit gives it more'
              else 'permits are free, and housekeeping calls the first in the line within seconds' end);
       return next;
     elsif _need.rate is not null then
@@ -3980,7 +3980,7 @@ begin
       else
         continue;
       end if;
-      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; a higher rate is a change of the limit', _name,
+      detail := format('%s: %s in %s, %s at once at the most, are granted, and that is used up; its grant comes at %s, in %s; set_limit gives it a higher rate', _name,
                        _need.rate, pgqueue.told_span(_need.per), _burst, pgqueue.told_time(_free), pgqueue.told_span(_free - at));
       return next;
     end if;
@@ -4011,7 +4011,7 @@ begin
   return query select 'fair_share', format('queue %L deals its jobs out in shares, by the weights of their keys: in the line of key %L (weight %s) %s before it, and %s dealt out and not claimed yet%s',
     queue, fair_key, coalesce((select f.weight from pgqueue.fair_weights f where f.queue = why_share.queue and f.key = why_share.fair_key), 1),
     pgqueue.told_count(_ahead, 'job', 'jobs'), pgqueue.told_count(_dealt, 'job of this key', 'jobs of this key'),
-    case when _fair then '' else '; the queue does not share fairly any more, so nothing deals this job out until it does again' end);
+    case when _fair then '' else '; the queue does not share fairly any more, and housekeeping makes this job due within seconds' end);
 end $$;
 -- functions/86_why_workers.sql
 -- The row of `why` for a job that no living worker can take: nobody serves its queue, or nobody who does has registered its task; or, if
@@ -4068,6 +4068,66 @@ begin
                and q.run_at <= jobs_ahead.at and (q.run_at, q.id) < (m.run_at, jobs_ahead.id) limit 10000) a
     limit 10000) a);
 end $$;
+-- functions/88_why_dependency.sql
+-- The row of `why` for a node of a flow, a job or a barrier, that its parents have not let go: how many have not ended, what the first of them
+-- do, and which ended so that only a retry of theirs goes on. Counts are the node's own, with what it is still to be told (see
+-- settle_nodes); of a wide fan-in it looks at 10,000 parents to name the first that have not ended.
+create function pgqueue.why_dependency(id bigint, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  _node record;
+  _open bigint;
+  _parents bigint;
+  _waits text;
+  _failed text;
+begin
+  select n.pending - coalesce((select sum(d.pending) from pgqueue.flow_deltas d where d.child_id = n.id), 0) as pending, n.due into _node
+  from pgqueue.flow_nodes n where n.id = why_dependency.id and n.blocked;
+  if not found then
+    return;
+  end if;
+  _open := greatest(_node.pending, 0);
+  _parents := (select count(*) from (select from pgqueue.flow_links l where l.child_id = why_dependency.id limit 10000) l);
+  if _open > 0 then
+    select string_agg(case when p.number = 6 then 'and so on' when p.is_job then format('job %s%s %s', p.id, p.label, pgqueue.told_job(p.id, at))
+                           else format('barrier %s%s waits for its own parents (`pgq why %s`)', p.id, p.label, p.id) end, '; ' order by p.number)
+    into _waits
+    from (select n.id, n.is_job, coalesce(' (' || coalesce(n.name, n.task) || ')', '') as label, row_number() over (order by l.place, l.parent_id) as number
+          from (select x.parent_id, x.place from pgqueue.flow_links x where x.child_id = why_dependency.id order by x.place, x.parent_id limit 10000) l
+          join pgqueue.flow_nodes n on n.id = l.parent_id
+          where n.outcome is null
+          order by l.place, l.parent_id limit 6) p;
+  end if;
+  select string_agg(case when p.number = 6 then 'and so on' else format('%s %s%s is %s%s', case when p.is_job then 'job' else 'barrier' end, p.id, p.label, p.outcome,
+           case when exists (select from pgqueue.queued_jobs j where j.id = p.id) then ', but was retried and ' || pgqueue.told_job(p.id, at) else '' end) end, '; ' order by p.number)
+  into _failed
+  from (select n.id, n.is_job, n.outcome, coalesce(' (' || coalesce(n.name, n.task) || ')', '') as label, row_number() over (order by l.place, l.parent_id) as number
+        from (select x.parent_id, x.place, x.condition from pgqueue.flow_links x where x.child_id = why_dependency.id order by x.place, x.parent_id limit 10000) l
+        join pgqueue.flow_nodes n on n.id = l.parent_id
+        where n.outcome in ('dead', 'cancelled') and pgqueue.breaches(l.condition, n.outcome) > 0
+        order by l.place, l.parent_id limit 6) p;
+  return query select 'dependency', concat(
+    case when _open > 0 then format('it waits for %s to end: %s', case when _parents = 1 then 'its one parent'
+                                                                       else format('%s of its %s parents', _open, case _parents when 10000 then '10000 or more' else _parents::text end) end,
+                                    coalesce(_waits, 'see the view flow_jobs'))
+         when _failed is null then 'all its parents have ended, and housekeeping lets it go within seconds' end,
+    case when _failed is not null then concat(case when _open > 0 then '; then ' end, 'it waits until what failed before it is retried and succeeds (`pgq jobs retry`): ', _failed) end,
+    case when _node.due > at then format('; then it is due at %s at the earliest', pgqueue.told_time(_node.due)) end);
+end $$;
+
+-- The row of `why` for a barrier: a node of a flow that is no job. None when there is no such thing.
+create function pgqueue.why_barrier(id bigint, at timestamptz) returns table (gate text, detail text)
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+  return query select * from pgqueue.why_dependency(id, at);
+  if not found then
+    return query select 'finished', format('it is a barrier of flow %s, no job, and ended as %s%s', n.flow_id, coalesce(n.outcome, 'nothing yet'),
+                                           coalesce(' at ' || pgqueue.told_time(n.ended_at), ''))
+      from pgqueue.flow_nodes n where n.id = why_barrier.id and not n.is_job;
+  end if;
+end $$;
 -- functions/89_why.sql
 -- Why a job does not run right now: a row for each gate that holds it back, from the facts that the claim goes by, with a sentence that says
 -- what to do. Gates: finished; running, lost_worker; dependency, due, group, limit (one row each), fair_share, paused, no_worker,
@@ -4089,7 +4149,10 @@ begin
   select j.* into _job from pgqueue.queued_jobs j where j.id = why.id;
   if not found then
     return query select * from pgqueue.why_ended(id);
-    perform pgqueue.unknown_job(id) where not found;
+    if not found then
+      return query select * from pgqueue.why_barrier(id, _at);
+      perform pgqueue.unknown_job(id) where not found;
+    end if;
     return;
   end if;
   return query select 'cancel_requested', format('somebody asked at %s to cancel it; %s', pgqueue.told_time(c.requested_at),
@@ -4106,8 +4169,12 @@ begin
   if _job.gated then
     select a.gates into _gates from pgqueue.job_args a where a.id = why.id and a.day = _job.args_day;
   end if;
+  if _job.linked then
+    return query select * from pgqueue.why_dependency(id, _at);
+    _held := found;
+  end if;
   return query select * from pgqueue.why_group(id, _job.queue, _gates ->> 'group', _job.run_at, _at) where _gates ? 'group';
-  _held := found;
+  _held := _held or found;
   return query select * from pgqueue.why_limits(id, _job.run_at, _job.priority, _gates -> 'limits', _at) where _gates ? 'limits';
   _more := found;
   _held := _held or _more;

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
 from tests.sql.engine import Conn, Worker, cancel, enqueue, enqueue_many, make_due, rescue, retry, scalar
+from tests.sql.flows import drain, flow, run
 from tests.sql.test_limits import limited, rule
 from tests.sql.test_plans import STATES, buffers, sequential_scans
 from tests.support.waiting import wait_until
@@ -189,7 +190,7 @@ def test_a_concurrency_limit_names_its_holders_and_the_place_in_line(conn: Conn,
 
     assert told(conn, ids[3], "limit") == (
         f"limit 'api' for key 'tenant': 2 of 2 permits are out, to job {ids[0]} (worker {worker.id}),"
-        f" job {ids[1]} (worker {worker.id}); 1 job is before it in the line; it is called when permits come back, or when the limit gets more"
+        f" job {ids[1]} (worker {worker.id}); 1 job is before it in the line; it is called when permits come back, or when set_limit gives it more"
     )
     assert worker.claim() == []
     assert worker.step(done=[one]).ids == [ids[2]]
@@ -212,19 +213,91 @@ def test_a_line_with_free_permits_is_called_by_housekeeping(conn: Conn, worker: 
     assert claimed(worker, third)
 
 
-def test_a_line_that_nobody_calls_any_more_says_what_to_do(conn: Conn, worker: Worker) -> None:
+def test_lines_that_nobody_serves_any_more_say_so_until_housekeeping_has_come(conn: Conn, worker: Worker) -> None:
     rule(conn, concurrency=1)
     _first, second = limited(conn, 2)
     lease = worker.claim_one()
     assert worker.claim() == []
-    conn.execute("update pgqueue.limit_rules set concurrency = null, rate = 1000")
-    worker.done(lease)
+    conn.execute("insert into pgqueue.queue_policies (queue, fair) values ('default', true)")
+    shared = enqueue(conn, fair_key="a")
+    conn.execute(
+        "update pgqueue.queue_policies set fair = false; update pgqueue.limit_rules set concurrency = null, rate = 1"
+    )
 
-    assert told(conn, second, "limit").endswith(f"`pgq jobs cancel {second}`, then `pgq jobs retry {second}`, makes it due")
-    assert not claimed(worker, second)
-    cancel(conn, second), retry(conn, second)
-    assert list(why(conn, second)) == ["ready"]
-    assert claimed(worker, second)
+    assert told(conn, second, "limit").endswith(
+        "the limit does not count them any more, and lets its line go when one comes back"
+    )
+    assert told(conn, shared, "fair_share").endswith(
+        "not share fairly any more, and housekeeping makes this job due within seconds"
+    )
+    assert worker.claim() == []
+    worker.done(lease)
+    assert scalar(conn, "select pgqueue.sweep_lines()") == 1
+    assert [list(why(conn, i)) for i in (second, shared)] == [["ready"]] * 2
+    assert sorted(lease.id for lease in worker.claim()) == [second, shared]
+
+
+def test_a_dependency_names_the_parents_that_have_not_ended(conn: Conn, worker: Worker) -> None:
+    before = enqueue(conn)
+    first, second, child = flow(
+        conn, {"name": "resize"}, {"delay": "1 h"}, {"after": [0, 1, {"id": before, "when": "ended"}]}
+    )
+
+    assert told(conn, child, "dependency") == (
+        f"it waits for 3 of its 3 parents to end: job {first} (resize) waits to be claimed;"
+        f" job {second} (t) {told_job(conn, second)}; job {before} (t) waits to be claimed"
+    )
+    assert list(why(conn, first)) == ["ready"]
+    run(worker, first, before)
+    assert told(conn, child, "dependency").startswith(
+        f"it waits for 1 of its 3 parents to end: job {second} (t) waits until 20"
+    )
+    assert not claimed(worker, child)
+    make_due(conn, second)
+    run(worker, second)
+    assert list(why(conn, child)) == ["ready"]
+    assert claimed(worker, child)
+
+
+def test_a_dead_parent_under_the_policy_wait_is_named_until_its_retry_succeeds(conn: Conn, worker: Worker) -> None:
+    parent, child = flow(conn, {}, {"after": [0], "on_failure": "wait", "delay": "1 h"})
+    assert f"job {parent} (t) waits to be claimed; then it is due at 20" in told(conn, child, "dependency")
+    run(worker, parent, outcome="dead", error={"type": "E", "message": "no"})
+
+    assert told(conn, child, "dependency").startswith(
+        f"it waits until what failed before it is retried and succeeds (`pgq jobs retry`): job {parent} (t) is dead; then it is due at 20"
+    )
+    assert not claimed(worker, child)
+    retry(conn, parent)
+    assert f"job {parent} (t)" in told(conn, child, "dependency")
+    assert "waits to be claimed; then it is due" in told(conn, child, "dependency")
+
+
+def test_barriers_have_gates_too_and_wide_ones_name_the_first_of_their_parents(conn: Conn, worker: Worker) -> None:
+    members = 150
+    *ids, barrier, callback = flow(
+        conn, *[{}] * members, {"barrier": True, "after": list(range(members))}, {"after": [members]}
+    )
+    assert told(conn, callback, "dependency") == (
+        f"it waits for its one parent to end: barrier {barrier} waits for its own parents (`pgq why {barrier}`)"
+    )
+    assert told(conn, barrier, "dependency").startswith(
+        f"it waits for 150 of its 150 parents to end: job {ids[0]} (t) waits"
+    )
+    assert told(conn, barrier, "dependency").endswith("; and so on")
+    run(worker, *ids[:148])
+    assert told(conn, barrier, "dependency").startswith(
+        f"it waits for 2 of its 150 parents to end: job {ids[148]} (t) waits"
+    )
+    assert not claimed(Worker(conn, tasks=["none"]), callback)
+    drain(worker)
+    assert list(why(conn, callback)) == ["finished"]
+    assert "it is a barrier of flow" in told(conn, barrier, "finished")
+    assert "no job, and ended as succeeded at 20" in told(conn, barrier, "finished")
+
+
+def told_job(conn: Conn, job_id: int) -> str:
+    return str(scalar(conn, "select pgqueue.told_job(%s, clock_timestamp())", job_id))
 
 
 def test_a_job_that_no_claim_has_looked_at_yet_sees_the_limit_before_it(conn: Conn, worker: Worker) -> None:
@@ -389,6 +462,7 @@ def test_it_scans_no_table_and_touches_few_pages_in_any_state(connect: Connect, 
     worker = Worker(conn)
     assert ids[0] in worker.step(1).ids + worker.step(20).ids
     ids += [enqueue(conn, priority=9), enqueue(conn, delay="1 h"), enqueue(conn, queue="other")]
+    ids += flow(conn, *[{"priority": 50}] * 120, {"after": list(range(120))})[-2:]
     conn.execute("vacuum pgqueue.queued_jobs")
     before = sequential_scans(conn)
     reader = connect()
