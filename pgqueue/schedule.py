@@ -72,7 +72,7 @@ class Declaration:
         return None
 
     def definition(self) -> dict[str, Any]:
-        """Return it as the database takes it, with what a job of the task has. Raises ConfigError when `args` do not fit."""
+        """Return what the database takes, with what a job of the task has. Raises ConfigError if `args` do not fit."""
         try:
             new = self.task.job(**(self.args or {})).new
         except ArgumentError as error:
