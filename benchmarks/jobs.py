@@ -6,11 +6,12 @@ import asyncio
 import os
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pgqueue import App
+from pgqueue import App, Discard, Fixed
 
 if TYPE_CHECKING:
     from pgqueue.context import Context
@@ -68,11 +69,23 @@ async def turn(ctx: Context, group: int) -> None:
     ledger.write(b"end %d %d %d\n" % (ctx.job_id, ctx.attempt, group))
 
 
+@app.task(name="jobs.node", backoff=Fixed(timedelta(milliseconds=20)))
+async def node(ctx: Context, fate: str, ms: int) -> None:
+    """A node of a flow: it succeeds, fails at its first attempt, or is dead at once."""
+    ledger.write(b"start %d %d 0\n" % (ctx.job_id, ctx.attempt))
+    await asyncio.sleep(ms / 1000)
+    ledger.write(b"end %d %d 0\n" % (ctx.job_id, ctx.attempt))
+    if fate == "dead":
+        raise Discard("as planned")
+    if fate == "flaky" and ctx.job.failures == 0:
+        raise RuntimeError("as planned")
+
+
 @app.task(name="jobs.ledger")
 def ledger_entry(ctx: Context, i: int) -> None:
     """Write the begin and the end of an attempt into a table, each in a transaction of its own, 20 ms apart."""
     conn = _connection()
-    conn.execute("insert into public.ledger (job_id, attempt) values (%s, %s)", [ctx.job_id, ctx.attempt])
+    conn.execute("insert into public.ledger (job_id, attempt, i) values (%s, %s, %s)", [ctx.job_id, ctx.attempt, i])
     time.sleep(0.02)
     query = "update public.ledger set ended = clock_timestamp() where job_id = %s and attempt = %s"
     conn.execute(query, [ctx.job_id, ctx.attempt])

@@ -26,7 +26,8 @@ RATE, BURST, USED_BAR = 1_000, 100, 0.95
 PERMITS = 10
 ADD = """
 select count(*) from pgqueue.enqueue_many((
-  select jsonb_agg(jsonb_build_object('task', %s::text, 'args', jsonb_build_object('i', i), 'limits', %s::text) order by i)
+  select jsonb_agg(jsonb_build_object('task', %s::text, 'args', jsonb_build_object('i', i), 'limits', %s::text)
+                   order by i)
   from generate_series(1, %s::int) i))
 """
 
@@ -69,7 +70,7 @@ def concurrency(bench: Run) -> None:
         house.empty(conn)
         conn.execute("drop table if exists public.ledger")
         conn.execute(
-            """create table public.ledger (job_id bigint, attempt integer, began timestamptz default clock_timestamp(),
+            """create table public.ledger (job_id bigint, attempt integer, i integer, began timestamptz default clock_timestamp(),
                ended timestamptz, primary key (job_id, attempt))"""
         )
         conn.execute("insert into pgqueue.limit_rules (name, concurrency) values ('ten', %s)", [PERMITS])
