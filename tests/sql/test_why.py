@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - SQL and names of tests are told on one line
 """`why`: one test a gate. While it names a gate the claim passes the job by, and once the gate is lifted the claim has it."""
 
+import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
-from tests.sql.engine import Conn, Worker, cancel, enqueue, enqueue_many, make_due, rescue, retry, scalar
+from tests.sql.engine import Conn, Lease, Worker, cancel, enqueue, enqueue_many, make_due, rescue, retry, scalar
 from tests.sql.flows import drain, flow, run
 from tests.sql.test_limits import limited, rule
 from tests.sql.test_plans import STATES, buffers, sequential_scans
@@ -448,6 +450,84 @@ def test_several_gates_at_once_have_a_row_each(conn: Conn, worker: Worker) -> No
     conn.execute("select pgqueue.pause('default')")
 
     assert gates(conn, mine) == ["group", "limit", "due", "paused", "unknown_task"]
+
+
+OPEN = {"ready", "expired", "cancel_requested"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_agrees_with_the_claim_whatever_has_happened(conn: Conn, seed: int) -> None:  # noqa: C901 - what may happen, in one place
+    """Random jobs, outcomes and switches. No claim takes a job that a gate holds, and one is taken if nothing holds it."""
+    dice = random.Random(seed)
+    worker, gone = Worker(conn, lease="1 h"), Worker(conn, tasks=["u"], lease="1 h")
+    rule(conn, "few", concurrency=2)
+    rule(conn, "slow", rate=3, per="1 h", burst=3)
+    running: list[Lease] = []
+    seen: Counter[str] = Counter()
+
+    def one_job() -> None:
+        options: dict[str, Any] = {"priority": dice.choice([0, 0, 3])}
+        if dice.random() < 0.4:
+            options["group_key"] = dice.choice("ab")
+        if dice.random() < 0.5:
+            names = dice.sample(["few", "slow"], dice.choice([1, 1, 2]))
+            options["limits"] = {
+                name: {"key": dice.choice(["", "k"]), "weight": dice.choice([1, 1, 2])} for name in names
+            }
+        if dice.random() < 0.2:
+            options["delay"] = "1 h"
+        if dice.random() < 0.2:
+            flow(conn, {"task": "t"}, {"after": [0], "on_failure": dice.choice(["cancel", "wait"]), **options})
+        else:
+            enqueue(conn, dice.choice("tttu"), **options)
+
+    def end_one() -> None:
+        if running:
+            lease = running.pop(dice.randrange(len(running)))
+            outcome = dice.choice(["succeeded", "succeeded", "failed", "dead", "snoozed", "released"])
+            worker.settle(lease.outcome(outcome, delay=3600 if outcome in ("failed", "snoozed") else None))
+
+    def switch() -> None:
+        call = dice.choice(
+            [
+                "pgqueue.pause('default')",
+                "pgqueue.resume('default')",
+                "pgqueue.resume('default')",
+                "pgqueue.hand_on_idle()",
+            ]
+        )
+        conn.execute("select " + call)
+
+    def move_one() -> None:
+        waiting = conn.execute(
+            "select id, run_at < 'infinity' from pgqueue.queued_jobs where worker_id is null order by id"
+        ).fetchall()
+        if waiting:
+            job_id, dated = dice.choice(waiting)
+            dice.choice([cancel, retry if dated else cancel])(conn, job_id)
+
+    for _ in range(60):
+        dice.choice([one_job, one_job, end_one, switch, move_one])()
+        ids = [
+            row[0] for row in conn.execute("select id from pgqueue.queued_jobs where task = 't' or worker_id is null")
+        ]
+        before = {job_id: set(gates(conn, job_id)) for job_id in ids}
+        seen.update(gate for found in before.values() for gate in found)
+        free = {job_id for job_id, found in before.items() if found <= OPEN}
+        for taker in (worker, gone):
+            taken = taker.step(dice.choice([1, 3, 50])).leases
+            assert not {lease.id for lease in taken} - free, before
+            if taker is worker:
+                running += taken
+                mine = [i for i in free if scalar(conn, "select task = 't' from pgqueue.queued_jobs where id = %s", i)]
+                assert taken or not mine, before
+            else:
+                taker.done(*taken)
+                break
+            if taken:
+                break  # what it took holds others back now: what was asked before says nothing of the next claim
+    assert seen.keys() >= {"ready", "running", "due", "dependency"}, seen
+    assert "parked" not in seen
 
 
 @pytest.mark.parametrize("make", STATES, ids=[make.__name__ for make in STATES])
