@@ -1,14 +1,20 @@
-"""The demo: a small shop whose sign-ups, photos and price list go through real workers, which die on the way.
+"""The demo: a small company whose work goes through real workers, which die on the way.
 
-    shop.py      the application: its tables, its tasks, how it enqueues; read this first
-    world.py     the database that it happens in, and how that is left as it was found
+    signup.py    chapter one: sign-ups, a poison job, a price list, a killed worker
+    shop.py      its application: tables, tasks, how it enqueues; read this first
     smtp.py      a mail server that refuses some deliveries at first
+
+    nights.py    a nightly schedule, fast-forwarded through a month in which the clocks change
+    api.py       calls within a rate limit; bureau.py is the server that counts violations
+    services.py  the application of these two; company.py what they share
+
+    story.py     what happens, chapter by chapter; stage.py what chapters play on
+    world.py     the database that it happens in, and how that is left as it was found
     fleet.py     `pgq work`, as a process of its own
-    story.py     what happens, scene by scene
     checks.py    what was promised, asked of the database
     show.py      bars on a terminal, plain lines in a pipe
 
-Nothing is imported before `run`: workers import `shop` alone.
+Nothing is imported before `run`: workers import `shop` or `services` alone.
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from psycopg import Connection
@@ -26,15 +32,16 @@ if TYPE_CHECKING:
 def run(
     dsn: str | None,
     *,
+    only: Sequence[str] = (),
     console: Console | None = None,
     before_checks: Callable[[Connection[Any]], None] | None = None,
 ) -> int:
     """Play the demo and return its exit status: 0 when every promise was kept, 1 when not, 128 + n after signal n.
 
-    Without a DSN it brings a throw-away server; in a database of the user's it lives in schemas of its own and drops
-    them. `before_checks` is called with a connection to that database when everything has happened. Raises ConfigError,
-    DatabaseUnavailable.
+    `only` names the chapters to play; all if it is empty. Without a DSN it brings a throw-away server; in a database of
+    the user's it lives in schemas of its own and drops them. `before_checks` is called with a connection to that
+    database when everything has happened. Raises ConfigError, DatabaseUnavailable.
     """
     from pgqueue.demo.story import play
 
-    return play(dsn, console=console, before_checks=before_checks)
+    return play(dsn, only=only, console=console, before_checks=before_checks)

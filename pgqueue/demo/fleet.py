@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from pgqueue.demo.world import World
 
-COMMAND = "pgq work pgqueue.demo.shop:app --processes 2 --lease 2 -q mail,photos,import -c 50"
 STOP_SECONDS = 15.0
 _MAIN = "from pgqueue.cli import main; main()"  # `pgq`, whether its script is on the path or not
 
@@ -23,15 +22,20 @@ _MAIN = "from pgqueue.cli import main; main()"  # `pgq`, whether its script is o
 class Fleet:
     """Workers of the demo; they end with it, however it ends."""
 
-    def __init__(self, world: World, *, log: Path, **variables: str) -> None:
+    def __init__(self, command: str, world: World, *, log: Path) -> None:
+        self._command = command
         self._log = log
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PGQ_")}
-        self._environ = kept | world.variables | variables
+        self._environ = kept | world.variables
         self._process: subprocess.Popen[bytes] | None = None
+
+    def add(self, **variables: str) -> None:
+        """Add to the environment of workers that are not started yet."""
+        self._environ |= variables
 
     def __enter__(self) -> Self:
         leash = [sys.executable, "-m", "pgqueue.demo.leash", str(os.getpid())]
-        command = [sys.executable, "-c", _MAIN, *COMMAND.split()[1:]]
+        command = [sys.executable, "-c", _MAIN, *self._command.split()[1:]]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [*leash, *command],
@@ -59,7 +63,7 @@ class Fleet:
     def check(self) -> None:
         """Raise PgQueueError, with what the workers said last, if they have ended."""
         if self._process is not None and self._process.poll() is not None:
-            raise PgQueueError(f"`{COMMAND}` ended with status {self._process.returncode}:\n{self.last_words()}")
+            raise PgQueueError(f"`{self._command}` ended with status {self._process.returncode}:\n{self.last_words()}")
 
     def last_words(self, lines: int = 20) -> str:
         """The end of the workers' log."""

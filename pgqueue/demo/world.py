@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from pgqueue import dsn as _dsn
-from pgqueue.demo import shop
 from pgqueue.errors import ConfigError, DatabaseUnavailable, PgQueueError
 from pgqueue.migrate import upgrade
 from pgqueue.schema import DEFAULT
@@ -34,14 +33,6 @@ _LOCK = "select pg_try_advisory_lock(hashtextextended('pgq demo', 0))"
 _FOUND = """
 select nspname, coalesce(obj_description(oid, 'pg_namespace') = %s, false) from pg_namespace where nspname = any (%s)"""
 
-# What the outside world knows, for the checks: who came, what the file said, whom the mail server answered what.
-WITNESSES = """
-create table demo.visitors (email text primary key, stays boolean not null);
-create table demo.price_list (line integer not null, sku text not null, name text not null, price numeric not null);
-create table demo.smtp_log (email text not null, code integer not null, message_id text, at timestamptz not null);
-create table demo.killed_workers (worker_id bigint not null, pid integer not null, jobs_in_hand bigint not null);
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -58,14 +49,17 @@ class World:
 
 
 @contextmanager
-def world(dsn: str | None) -> Iterator[tuple[World, Connection]]:
-    """Prepare the database, lend it, and leave it as it was. Raises ConfigError, DatabaseUnavailable."""
+def world(dsn: str | None, *tables: LiteralString) -> Iterator[tuple[World, Connection]]:
+    """Prepare the database, lend it, and leave it as it was. Raises ConfigError, DatabaseUnavailable.
+
+    `tables` is the SQL that makes tables in the schema `demo`.
+    """
     with ExitStack() as stack:
         made = _find(stack, dsn)
         conn = stack.enter_context(_connect(made.dsn))
         _clear(conn, _ours(conn, made))
         stack.callback(_leave, conn, made)
-        _make(conn, made)
+        _make(conn, made, tables)
         yield made, conn
 
 
@@ -106,15 +100,15 @@ def _ours(conn: Connection, made: World) -> list[str]:
     return [name for name, _ in found]
 
 
-def _make(conn: Connection, made: World) -> None:
+def _make(conn: Connection, made: World, tables: tuple[LiteralString, ...]) -> None:
     try:
         with conn.transaction():
             for name in (SHOP, made.schema):
                 schema = sql.Identifier(name)
                 conn.execute(sql.SQL("create schema {}").format(schema))
                 conn.execute(sql.SQL("comment on schema {} is {}").format(schema, MARK))
-            conn.execute(shop.TABLES)
-            conn.execute(WITNESSES)
+            for statements in tables:
+                conn.execute(statements)
     except errors.InsufficientPrivilege as error:
         raise ConfigError(f"the demo may not make its schemas here: {error.diag.message_primary}") from error
     upgrade(made.dsn, made.schema)

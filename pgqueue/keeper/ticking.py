@@ -92,7 +92,8 @@ def fast_forward(conn: Conn, schema: str, to: datetime) -> int:
         conn.execute("select set_config('pgq.fast_forward', 'on', true)")
         while due := [schedule for schedule in _look(conn, schema, to) if schedule.wait_seconds <= 0]:
             for schedule in due:
-                jobs += _advance(conn, schema, replace(schedule, missed="all", missed_limit=sys.maxsize)) or 0
+                every = replace(schedule, missed="all", missed_limit=sys.maxsize)
+                jobs += _advance(conn, schema, every, attended=True) or 0
     return jobs
 
 
@@ -119,13 +120,13 @@ def _tick(conn: Conn, schema: str, schedule: Due) -> int | None:
     return None
 
 
-def _advance(conn: Conn, schema: str, schedule: Due) -> int | None:
+def _advance(conn: Conn, schema: str, schedule: Due, *, attended: bool = False) -> int | None:
     times = cron.timing(*schedule.times)
     first = schedule.next_at or times.after(schedule.since)
     plan = cron.plan(times, first, schedule.now, missed=schedule.missed, limit=schedule.missed_limit, batch=BATCH)
     params = {**schedule.read, "ticks": list(plan.ticks), "next_at": plan.next_at}
     jobs: int | None = conn.execute(statement("tick", schema), params).fetchall()[0][0]
-    if jobs is not None and plan.missed:
+    if jobs is not None and plan.missed and not attended:
         said = {"schedule": schedule.name, "since": first.isoformat(), "policy": schedule.missed, "jobs": jobs}
         log.warning("ticks were missed", extra=said)
     return jobs
