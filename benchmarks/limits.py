@@ -70,8 +70,9 @@ def concurrency(bench: Run) -> None:
         house.empty(conn)
         conn.execute("drop table if exists public.ledger")
         conn.execute(
-            """create table public.ledger (job_id bigint, attempt integer, i integer, began timestamptz default clock_timestamp(),
-               ended timestamptz, primary key (job_id, attempt))"""
+            """create table public.ledger (
+                 job_id bigint, attempt integer, i integer, began timestamptz default clock_timestamp(),
+                 ended timestamptz, primary key (job_id, attempt))"""
         )
         conn.execute("insert into pgqueue.limit_rules (name, concurrency) values ('ten', %s)", [PERMITS])
         conn.execute(ADD, ["jobs.ledger", "ten", jobs])

@@ -1268,6 +1268,9 @@ begin
           _slot[_place] := _lane.slot;
         else
           _states[_place] := 'unknown';
+          _held[_place] := 0;  -- every array has every place: they are unnested side by side
+          _tat[_place] := null;
+          _slot[_place] := null;
         end if;
       end if;
       _places := _places || _place;
@@ -2101,13 +2104,17 @@ CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority i
 #variable_conflict use_column
 declare
   _day date;
+  _in_line boolean;
 begin
   select j.args_day into _day from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
   if not found then
     return false;
   end if;
+  delete from pgqueue.lane_waits w where w.job_id = replace_job.id;
+  _in_line := found;
   update pgqueue.queued_jobs j
-  set task = replace_job.task, priority = replace_job.priority, run_at = case when j.run_at = 'infinity' then j.run_at else replace_job.run_at end,
+  set task = replace_job.task, priority = replace_job.priority,
+      run_at = case when j.run_at = 'infinity' and not _in_line then j.run_at else replace_job.run_at end,
       max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
       args_day = replace_job.day
   where j.id = replace_job.id and j.worker_id is null;
@@ -2115,6 +2122,9 @@ begin
   select replace_job.id, replace_job.day, replace_job.args, replace_job.meta, o.gates
   from (select 1) one left join pgqueue.job_args o on o.id = replace_job.id and o.day = _day
   on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
+  if _in_line then
+    perform pgqueue.line_up(array[id], clock_timestamp());
+  end if;
   return true;
 end $$;
 CREATE FUNCTION pgqueue.report_progress(reports jsonb) RETURNS SETOF bigint

@@ -77,6 +77,9 @@ begin
           _slot[_place] := _lane.slot;
         else
           _states[_place] := 'unknown';
+          _held[_place] := 0;  -- every array has every place: they are unnested side by side
+          _tat[_place] := null;
+          _slot[_place] := null;
         end if;
       end if;
       _places := _places || _place;

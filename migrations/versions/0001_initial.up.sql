@@ -632,9 +632,9 @@ language sql stable
 return until is null or until > clock_timestamp() or exists (select from pgqueue.queued_jobs j where j.id = job_id);
 -- functions/23_replace_job.sql
 -- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
--- started with. Its id, creation time, attempts and gates stay, and
--- a parked job stays parked. New arguments are a new row: job_args is append-only, but a job's row
--- of today may be there already, so a change on the same day is an update.
+-- started with. Its id, creation time, attempts and gates stay. A job that waits for others goes on waiting for them; one that stood
+-- in a line comes to it again when it is due. New arguments are a new row: job_args is append-only, but a job's row of today may be
+-- there already, so a change on the same day is an update.
 -- Locks: the job's row, for which it may wait while a claim or another replacement of it commits.
 create function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
   max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date) returns boolean
@@ -642,13 +642,17 @@ language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _day date;
+  _in_line boolean;
 begin
   select j.args_day into _day from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
   if not found then
     return false;
   end if;
+  delete from pgqueue.lane_waits w where w.job_id = replace_job.id;
+  _in_line := found;
   update pgqueue.queued_jobs j
-  set task = replace_job.task, priority = replace_job.priority, run_at = case when j.run_at = 'infinity' then j.run_at else replace_job.run_at end,
+  set task = replace_job.task, priority = replace_job.priority,
+      run_at = case when j.run_at = 'infinity' and not _in_line then j.run_at else replace_job.run_at end,
       max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
       args_day = replace_job.day
   where j.id = replace_job.id and j.worker_id is null;
@@ -656,6 +660,9 @@ begin
   select replace_job.id, replace_job.day, replace_job.args, replace_job.meta, o.gates
   from (select 1) one left join pgqueue.job_args o on o.id = replace_job.id and o.day = _day
   on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
+  if _in_line then
+    perform pgqueue.line_up(array[id], clock_timestamp());
+  end if;
   return true;
 end $$;
 -- functions/24_line_up.sql
@@ -2072,6 +2079,9 @@ begin
           _slot[_place] := _lane.slot;
         else
           _states[_place] := 'unknown';
+          _held[_place] := 0;  -- every array has every place: they are unnested side by side
+          _tat[_place] := null;
+          _slot[_place] := null;
         end if;
       end if;
       _places := _places || _place;

@@ -275,3 +275,12 @@ def test_random_groups_never_overlap_and_lose_nothing(conn: Conn, worker: Worker
         query = "select id from pgqueue.jobs where group_key = %s and state = 'succeeded' order by id"
         assert [row[0] for row in conn.execute(query, (key,))] == expected
     assert permits(conn) == []
+
+
+def test_a_job_in_line_that_is_replaced_by_a_later_one_holds_nobody_up(conn: Conn, worker: Worker) -> None:
+    tomorrow = enqueue(conn, group_key="g", key="k")
+    assert enqueue(conn, group_key="g", key="k", key_policy="replace", delay="1 day") == tomorrow
+    now = enqueue(conn, group_key="g")
+
+    assert [lease.id for lease in worker.claim()] == [now]
+    assert state(conn, tomorrow) == "scheduled"

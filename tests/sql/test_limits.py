@@ -180,7 +180,9 @@ def test_over_a_simulated_minute_no_window_sees_more_than_budget_and_burst(conn:
                     (at,),
                 )
             ]
-            passed = scalar(conn, "select pgqueue.gate(%s::bigint[], 'default', '{t}', %s, 100)", ids, at) if ids else []
+            passed = (
+                scalar(conn, "select pgqueue.gate(%s::bigint[], 'default', '{t}', %s, 100)", ids, at) if ids else []
+            )
             conn.execute("delete from pgqueue.queued_jobs where id = any (%s)", (passed,))
         grants += [now] * len(passed)
         now += 0.13
@@ -198,3 +200,26 @@ def test_a_limited_job_costs_no_slot_and_the_next_one_is_claimed(conn: Conn, wor
     found = worker.step(2).leases
 
     assert sorted(lease.id for lease in found) == [ids[0], free]
+
+
+def test_an_undefined_limit_does_not_disturb_the_others(conn: Conn, worker: Worker) -> None:
+    rule(conn, "b", concurrency=5)
+    held_back = enqueue(conn, limits='"a_undefined"')
+    free = enqueue(conn, limits='"b"')
+
+    assert [lease.id for lease in worker.claim()] == [free]
+    assert state(conn, held_back) == "scheduled"
+    assert held(conn, "b") == 1
+
+
+def test_a_job_in_line_that_is_replaced_by_a_later_one_is_not_called_early(conn: Conn, worker: Worker) -> None:
+    rule(conn, concurrency=1)
+    limited(conn, 1)
+    waiting = enqueue(conn, limits='"api"', key="k")
+    (lease,) = worker.claim()
+
+    assert enqueue(conn, limits='"api"', key="k", key_policy="replace", delay="1 day") == waiting
+
+    assert state(conn, waiting) == "scheduled"
+    assert worker.step(10, done=[lease]).leases == []
+    assert worker.claim() == []

@@ -470,7 +470,7 @@ def test_it_agrees_with_the_claim_whatever_has_happened(conn: Conn, seed: int) -
         if dice.random() < 0.4:
             options["group_key"] = dice.choice("ab")
         if dice.random() < 0.5:
-            names = dice.sample(["few", "slow"], dice.choice([1, 1, 2]))
+            names = dice.sample(["few", "slow", "aa"], dice.choice([1, 1, 2]))
             options["limits"] = {
                 name: {"key": dice.choice(["", "k"]), "weight": dice.choice([1, 1, 2])} for name in names
             }
