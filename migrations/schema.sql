@@ -120,6 +120,53 @@ begin
   end if;
   return _ids;
 end $$;
+CREATE FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _flow bigint;
+  _rank bigint;
+  _ids bigint[];
+  _children bigint[];
+begin
+  perform pgqueue.guard(job_id, token);
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004', message = format('add_to_flow: jobs must be an array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  select n.flow_id, n.rank into _flow, _rank from pgqueue.flow_nodes n where n.id = add_to_flow.job_id;
+  if _flow is null then
+    raise exception using errcode = 'PQ003', message = format('job %s belongs to no flow: enqueue its children, or a flow', job_id);
+  end if;
+  _ids := pgqueue.add_nodes(_flow, jobs, _rank, _now);
+  _children := array(select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
+                     where l.parent_id = add_to_flow.job_id and c.id <> all (_ids));
+  perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
+  with links as (
+    insert into pgqueue.flow_links (parent_id, child_id, place, condition)
+    select i.id, l.child_id, l.place, l.condition
+    from unnest(_ids) as i (id), pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
+    returning parent_id, child_id, condition
+  ), told as materialized (
+    select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,
+           coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0)::integer as missed, coalesce(sum(pgqueue.hits(l.condition, p.outcome, c.verdict)), 0)::integer as hits
+    from links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    where c.blocked group by c.id, c.gather
+  ), narrow as (
+    update pgqueue.flow_nodes c
+    set pending = c.pending + t.pending, breached = c.breached + t.breached, missed = c.missed + t.missed, hits = c.hits + t.hits,
+        gather = c.pending + t.pending >= 100
+    from told t where c.id = t.id and not t.gather
+  )
+  insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+  select t.id, -t.pending, t.breached, t.missed, t.hits from told t where t.gather;
+  return query select unnest(_ids);
+end $$;
 CREATE FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -129,36 +176,41 @@ CREATE FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone)
 #variable_conflict use_column
 declare
   _id bigint;
+  _locked integer;
 begin
-  foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
-    continue when pgqueue.is_node(_id);
-    loop
-      update pgqueue.queued_jobs j set linked = true where j.id = _id;
-      if found then
-        insert into pgqueue.flow_nodes (id, rank, role, queue, task)
-        select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
-        exit;
-      end if;
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
-      select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
-      from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      -- What may be retried is locked, or its retry could miss that it is a node now.
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
-      select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
-      from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
-      union all
-      select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
-      from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      if pgqueue.stored_state(_id) is null then
-        perform pgqueue.unknown_job(_id);
-      end if;
+  loop
+    foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
+      continue when pgqueue.is_node(_id);
+      loop
+        update pgqueue.queued_jobs j set linked = true where j.id = _id;
+        if found then
+          insert into pgqueue.flow_nodes (id, rank, role, queue, task)
+          select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
+          exit;
+        end if;
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
+        select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
+        from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        -- What may be retried is locked, or its retry could miss that it is a node now.
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
+        select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
+        from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
+        union all
+        select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
+        from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        if pgqueue.stored_state(_id) is null then
+          perform pgqueue.unknown_job(_id);
+        end if;
+      end loop;
     end loop;
+    perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
+    get diagnostics _locked = row_count;
+    exit when _locked = (select count(distinct i) from unnest(ids) i);  -- else retention was faster with one that ended long ago
   end loop;
-  perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
 end $$;
 CREATE FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -401,6 +453,48 @@ begin
   select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts,
          false, g.suspect, g.queue, g.task, g.key, g.timeout, g.error
   from gone g;
+  update pgqueue.flow_nodes n set outcome = 'cancelled' where n.id = cancel_dead.id and n.outcome = 'dead';  -- a failure to others as before
+end $$;
+CREATE FUNCTION pgqueue.cancel_flow(flow_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _reason constant text := 'its flow was cancelled';
+  _kind text;
+  _ids bigint[];
+  _waiting bigint[];
+  _blocked bigint[];
+  _asked bigint[];
+  _id bigint;
+begin
+  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id returning f.kind into _kind;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  perform pgqueue.ensure_day(_at);
+  perform from pgqueue.flow_nodes n where n.flow_id = cancel_flow.flow_id and n.outcome is null order by n.rank, n.id for no key update;
+  _ids := array(select n.id from pgqueue.flow_nodes n
+                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
+  _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
+  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.id <> all (_waiting) order by j.id);
+  _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
+  update pgqueue.flow_nodes n set outcome = 'cancelled', ended_at = _at, blocked = false where n.id = any (_waiting);
+  perform pgqueue.end_blocked(_blocked, _at, _reason);
+  perform pgqueue.advance_nodes(_waiting, '{}', _at);
+  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting) and j.id <> all (_blocked);  -- their children have been told
+  foreach _id in array _waiting loop
+    perform pgqueue.cancel_waiting(_id, _at, _reason) where _id <> all (_blocked);
+  end loop;
+  insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pgqueue.wake('');
+  return cardinality(_waiting) + cardinality(_asked);
 end $$;
 CREATE FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text DEFAULT 'cancelled on request'::text) RETURNS text
     LANGUAGE plpgsql
@@ -729,7 +823,7 @@ begin
   perform pgqueue.release_line('limit', drop_limit.name, clock_timestamp());
   return true;
 end $$;
-CREATE FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone) RETURNS void
+CREATE FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, reason text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -747,7 +841,7 @@ begin
               j.key, j.timeout
   ), told as materialized (
     select g.*, n.outcome, coalesce(n.due, at) as due,
-           case when n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', 'skipped')
+           case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
                 else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
                   select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
                   from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
@@ -1092,6 +1186,29 @@ begin
   _path := _path[array_position(_path, _node) :] || _node;
   raise exception using errcode = 'PQ004', message = format('the flow has a cycle: %s', (
     select string_agg(format('jobs[%s]', p.node - 1), ' after ' order by p.place) from unnest(_path) with ordinality as p (node, place)));
+end $$;
+CREATE FUNCTION pgqueue.flow_parents(job_id bigint) RETURNS TABLE(id bigint, name text, task text, outcome text, result jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with recursive found as (
+    select l.parent_id, array[l.place::bigint, l.parent_id] as path from pgqueue.flow_links l where l.child_id = flow_parents.job_id
+    union all
+    select l.parent_id, f.path || array[l.place::bigint, l.parent_id]
+    from found f join pgqueue.flow_nodes b on b.id = f.parent_id and not b.is_job join pgqueue.flow_links l on l.child_id = b.id
+  ), firsts as (
+    select f.parent_id, min(f.path) as path from found f group by f.parent_id
+  )
+  select n.id, n.name, n.task, n.outcome, n.result
+  from firsts f join pgqueue.flow_nodes n on n.id = f.parent_id
+  where n.is_job
+  order by f.path;
 end $$;
 CREATE FUNCTION pgqueue.fold_nodes() RETURNS bigint
     LANGUAGE plpgsql
@@ -2076,6 +2193,10 @@ declare
   _state text;
   _job record;
 begin
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id join pgqueue.flow_nodes c on c.id = l.child_id
+             where p.id = remove.id and c.blocked and pgqueue.breaches(l.condition, p.outcome) > 0) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
+  end if;
   loop
     _state := pgqueue.stored_state(remove.id);
     if _state is null then
@@ -2096,6 +2217,79 @@ begin
   delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
   delete from pgqueue.cancel_requests c where c.job_id = remove.id;
   return _state;
+end $$;
+CREATE FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _nodes constant bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
+  _again bigint[];
+  _id bigint;
+begin
+  if _nodes = '{}' then
+    return;
+  end if;
+  perform from pgqueue.flow_nodes n
+  where n.id = any (array(
+    select unnest(_nodes)
+    union
+    select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.blocked and not c.gather
+    union
+    select p.id from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id where l.child_id = any (_nodes) and p.outcome is null))
+  order by n.rank, n.id
+  for no key update;
+  select n.id into _id
+  from pgqueue.flow_nodes n
+  join pgqueue.job_flows f on f.id = n.flow_id and f.kind = 'saga'
+  join pgqueue.flow_links l on l.parent_id = n.id
+  join pgqueue.flow_nodes e on e.id = l.child_id and not e.is_job and e.outcome is not null
+  where n.id = any (_nodes) and n.role = 'step' limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format('job %s is a step of a saga that was given up and is undone: enqueue the saga anew', _id);
+  end if;
+  select n.id into _id from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome = 'skipped' and pgqueue.skips(n.id) limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format('job %s was skipped, because what it is there for did not happen: retry its parents, or the flow', _id);
+  end if;
+  with was as materialized (
+    select n.id, n.outcome from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome is not null
+  ), told as materialized (
+    select c.id, c.gather, count(*)::integer as pending, sum(pgqueue.breaches(l.condition, w.outcome))::integer as breached,
+           sum(pgqueue.misses(l.condition, w.outcome))::integer as missed, sum(pgqueue.hits(l.condition, w.outcome, c.verdict))::integer as hits
+    from was w join pgqueue.flow_links l on l.parent_id = w.id join pgqueue.flow_nodes c on c.id = l.child_id
+    where c.blocked
+    group by c.id, c.gather
+  ), narrow as (
+    update pgqueue.flow_nodes c
+    set pending = c.pending + t.pending, breached = c.breached - t.breached, missed = c.missed - t.missed, hits = c.hits - t.hits
+    from told t where c.id = t.id and not t.gather
+  ), wide as (
+    insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+    select t.id, -t.pending, -t.breached, -t.missed, -t.hits from told t where t.gather
+  )
+  update pgqueue.flow_nodes n set outcome = null, result = null, ended_at = null from was w where n.id = w.id;
+  _again := array(select n.id from pgqueue.flow_nodes n
+                  where n.id = any (_nodes) and (not n.is_job or exists (select from pgqueue.queued_jobs j where j.id = n.id and j.attempt = 0)));
+  with counted as materialized (
+    select l.child_id as id, count(*) filter (where p.outcome is null) as pending, sum(pgqueue.breaches(l.condition, p.outcome)) as breached,
+           sum(pgqueue.misses(l.condition, p.outcome)) as missed, sum(pgqueue.hits(l.condition, p.outcome, c.verdict)) as hits
+    from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    where l.child_id = any (_again)
+    group by l.child_id
+  ), stale as (
+    delete from pgqueue.flow_deltas d where d.child_id = any (_again)
+  )
+  update pgqueue.flow_nodes n
+  set blocked = true, patient = true, due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
+      hits = coalesce(c.hits, 0)
+  from unnest(_again) as a (id) left join counted c on c.id = a.id
+  where n.id = a.id;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
+  perform pgqueue.advance_nodes('{}', _again, at);
 end $$;
 CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) RETURNS boolean
     LANGUAGE plpgsql
@@ -2173,6 +2367,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pgqueue.reopen_nodes(array[id], at);
   perform pgqueue.line_up(array[id], at);
   delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
   perform pgqueue.wake(_queue);
@@ -2197,6 +2392,7 @@ begin
   select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
          exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
+  perform pgqueue.reopen_nodes(ids, at);
   perform pgqueue.line_up(ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
@@ -2343,6 +2539,56 @@ begin
     perform pgqueue.requeue_cancelled(retry.id, _at);
   end if;
   return id;
+end $$;
+CREATE FUNCTION pgqueue.retry_flow(flow_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _node record;
+  _kind text;
+  _plain bigint[];
+  _back bigint[] := '{}';
+begin
+  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  _plain := array(select d.id from pgqueue.dead_jobs d
+                  where d.id = any (array(select n.id from pgqueue.flow_nodes n
+                                          where n.flow_id = retry_flow.flow_id and n.outcome = 'dead' and n.is_job and n.role = 'member'))
+                    and d.key is null and d.attempt > 0 and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                  order by d.id for update);
+  if _plain <> '{}' then  -- members of a large batch, at once
+    perform pgqueue.requeue_dead(_plain, _at);
+    _back := _plain;
+  end if;
+  for _node in
+    select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled', 'skipped') order by n.rank, n.id
+  loop
+    continue when _kind = 'saga' and _node.role <> 'undo';
+    continue when _node.role in ('on_success', 'on_done', 'on_failed')
+      and exists (select from pgqueue.jobs j where j.id = _node.id and j.attempt > 0);
+    continue when _node.outcome = 'skipped' and pgqueue.skips(_node.id);
+    begin
+      if _node.is_job then
+        perform pgqueue.retry(_node.id);
+        _back := _back || _node.id;
+      else
+        perform pgqueue.reopen_nodes(array[_node.id], _at);
+      end if;
+    exception when sqlstate 'PQ001' or sqlstate 'PQ002' or sqlstate 'PQ003' then
+      raise warning 'flow %: % (%)', flow_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
+  return cardinality(_back);
 end $$;
 CREATE FUNCTION pgqueue.run_schedule(name text) RETURNS bigint
     LANGUAGE plpgsql
@@ -2743,6 +2989,18 @@ begin
       from unnest(ids, tokens) as g (id, token) where g.id <> all (coalesce(_gone, '{}'))), at) s;
   end if;
 end $$;
+CREATE FUNCTION pgqueue.skips(id bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+  select coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) > 0
+         or n.asks_failure and count(*) filter (where p.outcome is null) = 0 and coalesce(sum(pgqueue.hits(l.condition, p.outcome, n.verdict)), 0) = 0
+  from pgqueue.flow_nodes n join pgqueue.flow_links l on l.child_id = n.id join pgqueue.flow_nodes p on p.id = l.parent_id
+  where n.id = skips.id
+  group by n.id, n.asks_failure, n.verdict
+$$;
 CREATE FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[] DEFAULT NULL::smallint[], marks_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], marks_id bigint[] DEFAULT NULL::bigint[], done_ids bigint[] DEFAULT '{}'::bigint[], done_tokens bigint[] DEFAULT '{}'::bigint[], outcomes jsonb DEFAULT NULL::jsonb, series integer DEFAULT 1) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2922,6 +3180,45 @@ begin
                               where not exists (select from pgqueue.queued_jobs j where j.id = o.job_id)
                               order by o.job_id for update skip locked));
   return _ended;
+end $$;
+CREATE FUNCTION pgqueue.sweep_flows() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _since constant timestamptz := clock_timestamp() - (select s.retention from pgqueue.settings s);
+  _flow bigint;
+  _nodes bigint[];
+  _swept bigint := 0;
+begin
+  for _flow in
+    select f.id from pgqueue.job_flows f
+    where f.created_at < _since and not exists (
+      select from pgqueue.flow_nodes n where n.flow_id = f.id and (n.outcome is null or n.ended_at >= _since))
+    order by f.id limit 100 for update skip locked
+  loop
+    _nodes := array(select n.id from pgqueue.flow_nodes n where n.flow_id = _flow and n.ended_at < _since order by n.rank, n.id for update skip locked);
+    continue when cardinality(_nodes) <> (select count(*) from pgqueue.flow_nodes n where n.flow_id = _flow)
+      or exists (select from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.outcome is null);
+    delete from pgqueue.flow_links l where l.child_id = any (_nodes);
+    delete from pgqueue.flow_links l where l.parent_id = any (_nodes);
+    delete from pgqueue.flow_nodes n where n.id = any (_nodes);
+    delete from pgqueue.job_flows f where f.id = _flow;
+    _swept := _swept + 1;
+  end loop;
+  with idle as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.flow_id is null and n.ended_at < _since and not exists (select from pgqueue.flow_links l where l.parent_id = n.id)
+    order by n.id limit 1000 for update skip locked
+  ), gone as (
+    delete from pgqueue.flow_nodes n using idle i where n.id = i.id returning 1
+  )
+  select _swept + count(*) into _swept from gone;
+  return _swept;
 end $$;
 CREATE FUNCTION pgqueue.sweep_lanes() RETURNS bigint
     LANGUAGE sql
@@ -3147,6 +3444,13 @@ begin
   end if;
   perform from pgqueue.queued_jobs j where j.id = try_waiting.id and j.worker_id is null for update skip locked;
   return found;
+end $$;
+CREATE FUNCTION pgqueue.unknown_flow(id bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception using errcode = 'PQ001',
+    message = format('there is no flow %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
 end $$;
 CREATE FUNCTION pgqueue.unknown_job(id bigint) RETURNS void
     LANGUAGE plpgsql
@@ -3638,6 +3942,33 @@ CREATE TABLE pgqueue.flow_links (
     condition text NOT NULL,
     CONSTRAINT flow_links_condition_check CHECK ((condition = ANY (ARRAY['succeeded'::text, 'ended'::text, 'failed'::text, 'not_failed'::text, 'if_succeeded'::text])))
 );
+CREATE VIEW pgqueue.flow_jobs AS
+ SELECT flow_id,
+    id,
+    name,
+    role,
+    task,
+    COALESCE(outcome,
+        CASE
+            WHEN blocked THEN 'blocked'::text
+            ELSE NULL::text
+        END, ( SELECT
+                CASE
+                    WHEN (j.worker_id IS NOT NULL) THEN 'running'::text
+                    WHEN (j.run_at = 'infinity'::timestamp with time zone) THEN 'blocked'::text
+                    WHEN (j.run_at > clock_timestamp()) THEN 'scheduled'::text
+                    ELSE 'ready'::text
+                END AS "case"
+           FROM pgqueue.queued_jobs j
+          WHERE (j.id = n.id))) AS state,
+    ARRAY( SELECT l.parent_id
+           FROM pgqueue.flow_links l
+          WHERE (l.child_id = n.id)
+          ORDER BY l.place, l.parent_id) AS after,
+    ended_at,
+    result
+   FROM pgqueue.flow_nodes n
+  WHERE (flow_id IS NOT NULL);
 CREATE TABLE pgqueue.job_flows (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -3646,6 +3977,47 @@ CREATE TABLE pgqueue.job_flows (
     cancelled_at timestamp with time zone,
     CONSTRAINT job_flows_kind_check CHECK ((kind = ANY (ARRAY['chain'::text, 'group'::text, 'dag'::text, 'batch'::text, 'saga'::text])))
 );
+CREATE VIEW pgqueue.flows AS
+ SELECT f.id,
+    f.kind,
+    f.name,
+    f.created_at,
+        CASE
+            WHEN (c.unfinished > 0) THEN
+            CASE
+                WHEN (((c.failed + c.cancelled) > 0) AND (c.unfinished = c.stuck)) THEN 'failed'::text
+                ELSE 'running'::text
+            END
+            WHEN (f.cancelled_at IS NOT NULL) THEN 'cancelled'::text
+            WHEN ((c.failed + c.cancelled) > 0) THEN 'failed'::text
+            ELSE 'succeeded'::text
+        END AS state,
+    c.total,
+    c.succeeded,
+    c.failed,
+    c.cancelled,
+    c.running,
+    (c.unfinished - c.running) AS waiting,
+    c.skipped,
+    f.cancelled_at,
+        CASE
+            WHEN (c.unfinished = 0) THEN c.ended_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at
+   FROM pgqueue.job_flows f,
+    LATERAL ( SELECT count(*) AS total,
+            count(*) FILTER (WHERE (n.outcome = 'succeeded'::text)) AS succeeded,
+            count(*) FILTER (WHERE (n.outcome = 'dead'::text)) AS failed,
+            count(*) FILTER (WHERE (n.outcome = 'cancelled'::text)) AS cancelled,
+            count(*) FILTER (WHERE (n.outcome = 'skipped'::text)) AS skipped,
+            count(*) FILTER (WHERE (n.outcome IS NULL)) AS unfinished,
+            count(*) FILTER (WHERE ((n.outcome IS NULL) AND n.blocked)) AS stuck,
+            count(*) FILTER (WHERE ((n.outcome IS NULL) AND (NOT n.blocked) AND (EXISTS ( SELECT
+                   FROM pgqueue.queued_jobs j
+                  WHERE ((j.id = n.id) AND (j.worker_id IS NOT NULL)))))) AS running,
+            max(n.ended_at) AS ended_at
+           FROM pgqueue.flow_nodes n
+          WHERE ((n.flow_id = f.id) AND n.is_job)) c;
 CREATE SEQUENCE pgqueue.job_ids
     START WITH 1
     INCREMENT BY 1
@@ -4111,6 +4483,7 @@ CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, prio
 ALTER TABLE ONLY pgqueue.schedule_ticks
     ADD CONSTRAINT schedule_ticks_schedule_fkey FOREIGN KEY (schedule) REFERENCES pgqueue.job_schedules(name) ON DELETE CASCADE;
 REVOKE ALL ON FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
@@ -4120,6 +4493,7 @@ REVOKE ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) FROM PUBLI
 REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.cancel_flow(flow_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.carry_args(day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) FROM PUBLIC;
@@ -4131,7 +4505,7 @@ REVOKE ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.drop_limit(name text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
@@ -4144,6 +4518,7 @@ REVOKE ALL ON FUNCTION pgqueue.flow_entries_error(entries jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.flow_entry_names() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.flow_links_of(entries jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.flow_parents(job_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.fold_nodes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
@@ -4186,6 +4561,7 @@ REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer
 REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(id bigint, at timestamp with time zone) FROM PUBLIC;
@@ -4195,6 +4571,7 @@ REVOKE ALL ON FUNCTION pgqueue.rescue() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.retry_flow(flow_id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) FROM PUBLIC;
@@ -4208,11 +4585,13 @@ REVOKE ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) F
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.skips(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.sweep_flows() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lanes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lines() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
@@ -4224,6 +4603,7 @@ REVOKE ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) 
 REVOKE ALL ON FUNCTION pgqueue.told_span(span interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.told_time(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.try_waiting(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.unknown_flow(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;

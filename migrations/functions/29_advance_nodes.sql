@@ -129,8 +129,8 @@ begin
 end $$;
 
 -- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
--- failed. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
-create function pgqueue.end_blocked(ids bigint[], at timestamptz) returns void
+-- failed. A reason that is given is told instead. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
+create function pgqueue.end_blocked(ids bigint[], at timestamptz, reason text default null) returns void
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -143,7 +143,7 @@ begin
               j.key, j.timeout
   ), told as materialized (
     select g.*, n.outcome, coalesce(n.due, at) as due,
-           case when n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', 'skipped')
+           case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
                 else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
                   select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
                   from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id

@@ -1,5 +1,5 @@
 -- Ends a dead job as cancelled, because it was asked to stop before it died. Its error and the evidence of its attempts go to the
--- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once.
+-- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once, its node.
 create function pgqueue.cancel_dead(id bigint, at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -25,4 +25,5 @@ begin
   select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts,
          false, g.suspect, g.queue, g.task, g.key, g.timeout, g.error
   from gone g;
+  update pgqueue.flow_nodes n set outcome = 'cancelled' where n.id = cancel_dead.id and n.outcome = 'dead';  -- a failure to others as before
 end $$;

@@ -1,5 +1,5 @@
 -- Puts a cancelled job, whose key the caller holds, back into the queue, due now. Returns false when it is gone meanwhile.
--- Locks: the job's history row.
+-- A node of a flow is reopened with its job, as in requeue_dead. Locks: the job's history row, nodes (reopen_nodes).
 create function pgqueue.requeue_cancelled(id bigint, at timestamptz) returns boolean
 language plpgsql as $$
 #variable_conflict use_column
@@ -22,6 +22,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pgqueue.reopen_nodes(array[id], at);
   perform pgqueue.line_up(array[id], at);
   delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
   perform pgqueue.wake(_queue);

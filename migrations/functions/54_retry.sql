@@ -1,8 +1,9 @@
 -- Makes a dead, cancelled or scheduled job ready now, with both counts at zero; its id stays and its attempt numbers go on.
 -- Returns the id. A ready job is left as it is. Raises PQ001 unknown job; PQ002 when another job holds its key, with the holder;
--- PQ003 when it is running or has succeeded, or retention has dropped its arguments.
+-- PQ003 when it is running or has succeeded, was skipped in its flow and would be again, is a step of a saga that was given up, or retention has dropped its
+-- arguments. A job of a flow that never started waits for its parents again (reopen_nodes).
 -- Looks again when the job has moved between two looks (somebody else's retry, a settle): it is always somewhere.
--- Locks: the job's row, then its key's row.
+-- Locks: the job's row, then its key's row, then nodes.
 create function pgqueue.retry(id bigint) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column

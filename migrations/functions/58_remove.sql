@@ -1,5 +1,5 @@
 -- Deletes a finished or dead job with its arguments, attempts, steps and, if it still holds one for a period, its key. Returns the state it
--- was in. Raises PQ001 unknown job; PQ003 when it is unfinished. Looks again when the job has moved between two looks.
+-- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
 -- Locks: the job's row, then what belongs to it.
 create function pgqueue.remove(id bigint) returns text
 language plpgsql as $$
@@ -8,6 +8,10 @@ declare
   _state text;
   _job record;
 begin
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id join pgqueue.flow_nodes c on c.id = l.child_id
+             where p.id = remove.id and c.blocked and pgqueue.breaches(l.condition, p.outcome) > 0) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
+  end if;
   loop
     _state := pgqueue.stored_state(remove.id);
     if _state is null then

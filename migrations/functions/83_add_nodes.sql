@@ -6,36 +6,41 @@ language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_m
 #variable_conflict use_column
 declare
   _id bigint;
+  _locked integer;
 begin
-  foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
-    continue when pgqueue.is_node(_id);
-    loop
-      update pgqueue.queued_jobs j set linked = true where j.id = _id;
-      if found then
-        insert into pgqueue.flow_nodes (id, rank, role, queue, task)
-        select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
-        exit;
-      end if;
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
-      select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
-      from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      -- What may be retried is locked, or its retry could miss that it is a node now.
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
-      select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
-      from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
-      union all
-      select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
-      from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      if pgqueue.stored_state(_id) is null then
-        perform pgqueue.unknown_job(_id);
-      end if;
+  loop
+    foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
+      continue when pgqueue.is_node(_id);
+      loop
+        update pgqueue.queued_jobs j set linked = true where j.id = _id;
+        if found then
+          insert into pgqueue.flow_nodes (id, rank, role, queue, task)
+          select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
+          exit;
+        end if;
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
+        select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
+        from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        -- What may be retried is locked, or its retry could miss that it is a node now.
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
+        select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
+        from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
+        union all
+        select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
+        from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        if pgqueue.stored_state(_id) is null then
+          perform pgqueue.unknown_job(_id);
+        end if;
+      end loop;
     end loop;
+    perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
+    get diagnostics _locked = row_count;
+    exit when _locked = (select count(distinct i) from unnest(ids) i);  -- else retention was faster with one that ended long ago
   end loop;
-  perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
 end $$;
 
 -- Adds nodes to a flow, in the caller's transaction: all or none (I1). Returns their ids in the order of the entries. Ids ascend along the

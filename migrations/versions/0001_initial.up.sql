@@ -1038,8 +1038,8 @@ begin
 end $$;
 
 -- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
--- failed. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
-create function pgqueue.end_blocked(ids bigint[], at timestamptz) returns void
+-- failed. A reason that is given is told instead. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
+create function pgqueue.end_blocked(ids bigint[], at timestamptz, reason text default null) returns void
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -1052,7 +1052,7 @@ begin
               j.key, j.timeout
   ), told as materialized (
     select g.*, n.outcome, coalesce(n.due, at) as due,
-           case when n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', 'skipped')
+           case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
                 else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
                   select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
                   from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
@@ -2282,7 +2282,7 @@ begin
 end $$;
 -- functions/48_cancel_dead.sql
 -- Ends a dead job as cancelled, because it was asked to stop before it died. Its error and the evidence of its attempts go to the
--- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once.
+-- history with it. Does nothing when it is not dead, or somebody has locked it. Locks: the dead job's row if it can have it at once, its node.
 create function pgqueue.cancel_dead(id bigint, at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -2308,6 +2308,7 @@ begin
   select g.id, at, g.run_at, g.created_at, g.started_at, g.worker_id, g.args_day, g.attempt, g.priority, g.failures, g.losses, g.max_attempts,
          false, g.suspect, g.queue, g.task, g.key, g.timeout, g.error
   from gone g;
+  update pgqueue.flow_nodes n set outcome = 'cancelled' where n.id = cancel_dead.id and n.outcome = 'dead';  -- a failure to others as before
 end $$;
 -- functions/48_cancel_waiting.sql
 -- Locks a waiting job, to cancel it, if it can have it at once; whether it could. A node of a flow is locked before its job, because who
@@ -2414,6 +2415,96 @@ begin
   end if;
   return _state;
 end $$;
+-- functions/51_reopen_nodes.sql
+-- Whether a node would be skipped, as its parents stand.
+create function pgqueue.skips(id bigint) returns boolean
+language sql stable set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  select coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) > 0
+         or n.asks_failure and count(*) filter (where p.outcome is null) = 0 and coalesce(sum(pgqueue.hits(l.condition, p.outcome, n.verdict)), 0) = 0
+  from pgqueue.flow_nodes n join pgqueue.flow_links l on l.child_id = n.id join pgqueue.flow_nodes p on p.id = l.parent_id
+  where n.id = skips.id
+  group by n.id, n.asks_failure, n.verdict
+$$;
+
+-- Reopens the nodes among these ids, because an operator runs them again (I15): jobs that are in the queue again, or barriers. Children that
+-- still wait count them as parents that have not ended; children that have started or ended are left alone, so nothing is called
+-- twice. A job that never started, and a barrier, is judged anew: it waits for its parents, and if one of them has failed, until that
+-- is retried too, whatever its policy says (patient).
+-- Raises PQ003 for a step of a saga that was given up, whose undos run or have run, and for a job that would be skipped again.
+-- I6: counts are taken under the locks of the node, of its unfinished parents (a settle that is under way has them: it commits first, or
+-- finds the node blocked) and of its waiting children. Locks: all these by (rank, id), those of gathering children excepted,
+-- who get a delta; a child that was linked while it waited for these locks comes last.
+create function pgqueue.reopen_nodes(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _nodes constant bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
+  _again bigint[];
+  _id bigint;
+begin
+  if _nodes = '{}' then
+    return;
+  end if;
+  perform from pgqueue.flow_nodes n
+  where n.id = any (array(
+    select unnest(_nodes)
+    union
+    select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.blocked and not c.gather
+    union
+    select p.id from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id where l.child_id = any (_nodes) and p.outcome is null))
+  order by n.rank, n.id
+  for no key update;
+  select n.id into _id
+  from pgqueue.flow_nodes n
+  join pgqueue.job_flows f on f.id = n.flow_id and f.kind = 'saga'
+  join pgqueue.flow_links l on l.parent_id = n.id
+  join pgqueue.flow_nodes e on e.id = l.child_id and not e.is_job and e.outcome is not null
+  where n.id = any (_nodes) and n.role = 'step' limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format('job %s is a step of a saga that was given up and is undone: enqueue the saga anew', _id);
+  end if;
+  select n.id into _id from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome = 'skipped' and pgqueue.skips(n.id) limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format('job %s was skipped, because what it is there for did not happen: retry its parents, or the flow', _id);
+  end if;
+
+  with was as materialized (
+    select n.id, n.outcome from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome is not null
+  ), told as materialized (
+    select c.id, c.gather, count(*)::integer as pending, sum(pgqueue.breaches(l.condition, w.outcome))::integer as breached,
+           sum(pgqueue.misses(l.condition, w.outcome))::integer as missed, sum(pgqueue.hits(l.condition, w.outcome, c.verdict))::integer as hits
+    from was w join pgqueue.flow_links l on l.parent_id = w.id join pgqueue.flow_nodes c on c.id = l.child_id
+    where c.blocked
+    group by c.id, c.gather
+  ), narrow as (
+    update pgqueue.flow_nodes c
+    set pending = c.pending + t.pending, breached = c.breached - t.breached, missed = c.missed - t.missed, hits = c.hits - t.hits
+    from told t where c.id = t.id and not t.gather
+  ), wide as (
+    insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+    select t.id, -t.pending, -t.breached, -t.missed, -t.hits from told t where t.gather
+  )
+  update pgqueue.flow_nodes n set outcome = null, result = null, ended_at = null from was w where n.id = w.id;
+
+  _again := array(select n.id from pgqueue.flow_nodes n
+                  where n.id = any (_nodes) and (not n.is_job or exists (select from pgqueue.queued_jobs j where j.id = n.id and j.attempt = 0)));
+  with counted as materialized (
+    select l.child_id as id, count(*) filter (where p.outcome is null) as pending, sum(pgqueue.breaches(l.condition, p.outcome)) as breached,
+           sum(pgqueue.misses(l.condition, p.outcome)) as missed, sum(pgqueue.hits(l.condition, p.outcome, c.verdict)) as hits
+    from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    where l.child_id = any (_again)
+    group by l.child_id
+  ), stale as (
+    delete from pgqueue.flow_deltas d where d.child_id = any (_again)
+  )
+  update pgqueue.flow_nodes n
+  set blocked = true, patient = true, due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
+      hits = coalesce(c.hits, 0)
+  from unnest(_again) as a (id) left join counted c on c.id = a.id
+  where n.id = a.id;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
+  perform pgqueue.advance_nodes('{}', _again, at);
+end $$;
 -- functions/51_sweep_cancel_requests.sql
 -- Carries out cancel requests whose job does not run any more, and drops those of jobs that are finished. Called by the keeper.
 -- A job that died while the request was on its way, unseen by the settle, ends as cancelled too: it was asked before it died.
@@ -2453,7 +2544,8 @@ begin
 end $$;
 -- functions/52_requeue_dead.sql
 -- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
--- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. Locks: those requests.
+-- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. A node of a flow is
+-- reopened with its job: if it never started it waits for its parents first. Raises PQ003 as reopen_nodes. Locks: nodes (reopen_nodes), those requests.
 create function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -2472,13 +2564,14 @@ begin
   select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
          exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
+  perform pgqueue.reopen_nodes(ids, at);
   perform pgqueue.line_up(ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
 end $$;
 -- functions/53_requeue_cancelled.sql
 -- Puts a cancelled job, whose key the caller holds, back into the queue, due now. Returns false when it is gone meanwhile.
--- Locks: the job's history row.
+-- A node of a flow is reopened with its job, as in requeue_dead. Locks: the job's history row, nodes (reopen_nodes).
 create function pgqueue.requeue_cancelled(id bigint, at timestamptz) returns boolean
 language plpgsql as $$
 #variable_conflict use_column
@@ -2501,6 +2594,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pgqueue.reopen_nodes(array[id], at);
   perform pgqueue.line_up(array[id], at);
   delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
   perform pgqueue.wake(_queue);
@@ -2529,9 +2623,10 @@ end $$;
 -- functions/54_retry.sql
 -- Makes a dead, cancelled or scheduled job ready now, with both counts at zero; its id stays and its attempt numbers go on.
 -- Returns the id. A ready job is left as it is. Raises PQ001 unknown job; PQ002 when another job holds its key, with the holder;
--- PQ003 when it is running or has succeeded, or retention has dropped its arguments.
+-- PQ003 when it is running or has succeeded, was skipped in its flow and would be again, is a step of a saga that was given up, or retention has dropped its
+-- arguments. A job of a flow that never started waits for its parents again (reopen_nodes).
 -- Looks again when the job has moved between two looks (somebody else's retry, a settle): it is always somewhere.
--- Locks: the job's row, then its key's row.
+-- Locks: the job's row, then its key's row, then nodes.
 create function pgqueue.retry(id bigint) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -2669,7 +2764,7 @@ return (
 );
 -- functions/58_remove.sql
 -- Deletes a finished or dead job with its arguments, attempts, steps and, if it still holds one for a period, its key. Returns the state it
--- was in. Raises PQ001 unknown job; PQ003 when it is unfinished. Looks again when the job has moved between two looks.
+-- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
 -- Locks: the job's row, then what belongs to it.
 create function pgqueue.remove(id bigint) returns text
 language plpgsql as $$
@@ -2678,6 +2773,10 @@ declare
   _state text;
   _job record;
 begin
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id join pgqueue.flow_nodes c on c.id = l.child_id
+             where p.id = remove.id and c.blocked and pgqueue.breaches(l.condition, p.outcome) > 0) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
+  end if;
   loop
     _state := pgqueue.stored_state(remove.id);
     if _state is null then
@@ -3432,6 +3531,39 @@ from pgqueue.job_schedules s;
 create view pgqueue.steps as
 select s.job_id, s.name, s.attempt, s.stored_at, s.result
 from pgqueue.job_steps s;
+-- functions/75_view_flows.sql
+-- Every flow, until retention drops it, with its jobs counted by what became of them (barriers are no jobs). Counted when asked, from the
+-- flow's own nodes, so that no completion pays for it. A flow that cannot go on by itself, because what is left waits for an
+-- operator's retry, has failed too.
+create view pgqueue.flows as
+select f.id, f.kind, f.name, f.created_at,
+       case when c.unfinished > 0 then case when c.failed + c.cancelled > 0 and c.unfinished = c.stuck then 'failed' else 'running' end
+            when f.cancelled_at is not null then 'cancelled'
+            when c.failed + c.cancelled > 0 then 'failed' else 'succeeded' end as state,
+       c.total, c.succeeded, c.failed, c.cancelled, c.running, c.unfinished - c.running as waiting, c.skipped, f.cancelled_at,
+       case when c.unfinished = 0 then c.ended_at end as finished_at
+from pgqueue.job_flows f,
+lateral (
+  select count(*) as total, count(*) filter (where n.outcome = 'succeeded') as succeeded, count(*) filter (where n.outcome = 'dead') as failed,
+         count(*) filter (where n.outcome = 'cancelled') as cancelled, count(*) filter (where n.outcome = 'skipped') as skipped,
+         count(*) filter (where n.outcome is null) as unfinished, count(*) filter (where n.outcome is null and n.blocked) as stuck,
+         count(*) filter (where n.outcome is null and not n.blocked
+                          and exists (select from pgqueue.queued_jobs j where j.id = n.id and j.worker_id is not null)) as running,
+         max(n.ended_at) as ended_at
+  from pgqueue.flow_nodes n where n.flow_id = f.id and n.is_job
+) c;
+
+-- Every node of a flow, jobs and barriers (without a task), in the order in which they were given; `after` are the nodes it waits for.
+create view pgqueue.flow_jobs as
+select n.flow_id, n.id, n.name, n.role, n.task,
+       coalesce(n.outcome, case when n.blocked then 'blocked' end,
+                (select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked'
+                             when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+                 from pgqueue.queued_jobs j where j.id = n.id)) as state,
+       array(select l.parent_id from pgqueue.flow_links l where l.child_id = n.id order by l.place, l.parent_id) as after,
+       n.ended_at, n.result
+from pgqueue.flow_nodes n
+where n.flow_id is not null;
 -- functions/75_view_limits.sql
 -- Every limit, a row for each key that somebody has used it with (key null: nobody has). held: weights of the permits that are out;
 -- waiting: jobs in line for a permit or told when to come back.
@@ -3661,36 +3793,41 @@ language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_m
 #variable_conflict use_column
 declare
   _id bigint;
+  _locked integer;
 begin
-  foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
-    continue when pgqueue.is_node(_id);
-    loop
-      update pgqueue.queued_jobs j set linked = true where j.id = _id;
-      if found then
-        insert into pgqueue.flow_nodes (id, rank, role, queue, task)
-        select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
-        exit;
-      end if;
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
-      select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
-      from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      -- What may be retried is locked, or its retry could miss that it is a node now.
-      insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
-      select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
-      from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
-      union all
-      select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
-      from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
-      on conflict do nothing;
-      exit when found or pgqueue.is_node(_id);
-      if pgqueue.stored_state(_id) is null then
-        perform pgqueue.unknown_job(_id);
-      end if;
+  loop
+    foreach _id in array array(select distinct i from unnest(ids) i order by i) loop
+      continue when pgqueue.is_node(_id);
+      loop
+        update pgqueue.queued_jobs j set linked = true where j.id = _id;
+        if found then
+          insert into pgqueue.flow_nodes (id, rank, role, queue, task)
+          select j.id, j.id, 'parent', j.queue, j.task from pgqueue.queued_jobs j where j.id = _id on conflict do nothing;
+          exit;
+        end if;
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at, result)
+        select f.id, f.id, 'parent', f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end, f.finished_at, f.result
+        from (select f.id, f.queue, f.task, f.succeeded, f.finished_at, f.result from pgqueue.finished_jobs f where f.id = _id and f.succeeded for share) f
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        -- What may be retried is locked, or its retry could miss that it is a node now.
+        insert into pgqueue.flow_nodes (id, rank, role, queue, task, outcome, ended_at)
+        select f.id, f.id, 'parent', f.queue, f.task, 'cancelled', f.finished_at
+        from (select f.id, f.queue, f.task, f.finished_at from pgqueue.finished_jobs f where f.id = _id and not f.succeeded for update) f
+        union all
+        select d.id, d.id, 'parent', d.queue, d.task, 'dead', d.died_at
+        from (select d.id, d.queue, d.task, d.died_at from pgqueue.dead_jobs d where d.id = _id for update) d
+        on conflict do nothing;
+        exit when found or pgqueue.is_node(_id);
+        if pgqueue.stored_state(_id) is null then
+          perform pgqueue.unknown_job(_id);
+        end if;
+      end loop;
     end loop;
+    perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
+    get diagnostics _locked = row_count;
+    exit when _locked = (select count(distinct i) from unnest(ids) i);  -- else retention was faster with one that ended long ago
   end loop;
-  perform from pgqueue.flow_nodes n where n.id = any (ids) order by n.rank, n.id for share;
 end $$;
 
 -- Adds nodes to a flow, in the caller's transaction: all or none (I1). Returns their ids in the order of the entries. Ids ascend along the
@@ -3908,6 +4045,76 @@ begin
                                           pgqueue.told_time(_worker.until));
   end if;
 end $$;
+-- functions/85_add_to_flow.sql
+-- Adds jobs to the flow of a running job, as entries of enqueue_flow, while that attempt holds its lease: whatever waits for the calling job
+-- waits for them too, by the same conditions, so that a batch can grow while it runs. They may wait for each other, for the calling
+-- job, and for what comes before it. Returns their ids in the order of the entries.
+-- I4, I6: the lease is locked until the caller's transaction ends, so the calling job cannot settle before, and what waits for it is not
+-- let go before it knows its new parents.
+-- Raises PQ005 when the lease is gone; PQ003 when the job belongs to no flow; what enqueue_flow raises.
+-- Locks: the calling job, then as add_nodes, then the children of the calling job by (rank, id); gathering ones get a delta.
+create function pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) returns setof bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _flow bigint;
+  _rank bigint;
+  _ids bigint[];
+  _children bigint[];
+begin
+  perform pgqueue.guard(job_id, token);
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004', message = format('add_to_flow: jobs must be an array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  select n.flow_id, n.rank into _flow, _rank from pgqueue.flow_nodes n where n.id = add_to_flow.job_id;
+  if _flow is null then
+    raise exception using errcode = 'PQ003', message = format('job %s belongs to no flow: enqueue its children, or a flow', job_id);
+  end if;
+  _ids := pgqueue.add_nodes(_flow, jobs, _rank, _now);
+  _children := array(select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
+                     where l.parent_id = add_to_flow.job_id and c.id <> all (_ids));
+  perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
+  with links as (
+    insert into pgqueue.flow_links (parent_id, child_id, place, condition)
+    select i.id, l.child_id, l.place, l.condition
+    from unnest(_ids) as i (id), pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
+    returning parent_id, child_id, condition
+  ), told as materialized (
+    select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,
+           coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0)::integer as missed, coalesce(sum(pgqueue.hits(l.condition, p.outcome, c.verdict)), 0)::integer as hits
+    from links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    where c.blocked group by c.id, c.gather
+  ), narrow as (
+    update pgqueue.flow_nodes c
+    set pending = c.pending + t.pending, breached = c.breached + t.breached, missed = c.missed + t.missed, hits = c.hits + t.hits,
+        gather = c.pending + t.pending >= 100
+    from told t where c.id = t.id and not t.gather
+  )
+  insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+  select t.id, -t.pending, t.breached, t.missed, t.hits from told t where t.gather;
+  return query select unnest(_ids);
+end $$;
+
+-- What a job waited for, in the order in which it was told: the jobs before it, for a barrier the jobs before that. For those that start.
+create function pgqueue.flow_parents(job_id bigint) returns table (id bigint, name text, task text, outcome text, result jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with recursive found as (
+    select l.parent_id, array[l.place::bigint, l.parent_id] as path from pgqueue.flow_links l where l.child_id = flow_parents.job_id
+    union all
+    select l.parent_id, f.path || array[l.place::bigint, l.parent_id]
+    from found f join pgqueue.flow_nodes b on b.id = f.parent_id and not b.is_job join pgqueue.flow_links l on l.child_id = b.id
+  ), firsts as (
+    select f.parent_id, min(f.path) as path from found f group by f.parent_id
+  )
+  select n.id, n.name, n.task, n.outcome, n.result
+  from firsts f join pgqueue.flow_nodes n on n.id = f.parent_id
+  where n.is_job
+  order by f.path;
+end $$;
 -- functions/85_why_group.sql
 -- The row of `why` for a job whose group's turn another job has, or gets before it (see gate_groups).
 create function pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamptz, at timestamptz) returns table (gate text, detail text)
@@ -4023,6 +4230,55 @@ begin
     pgqueue.told_count(_ahead, 'job', 'jobs'), pgqueue.told_count(_dealt, 'job of this key', 'jobs of this key'),
     case when _fair then '' else '; the queue does not share fairly any more, and housekeeping makes this job due within seconds' end);
 end $$;
+-- functions/86_cancel_flow.sql
+-- Cancels what is unfinished of a flow, and returns how many jobs that were: waiting ones end at once, running ones are told to stop, as by
+-- cancel. Of a saga the steps are cancelled, and what they did is undone. Raises PQ001 unknown flow.
+-- Locks: the flow, all its unfinished nodes by (rank, id), then the waiting jobs in id order that it can have at once (a request is left for
+-- the others), then their keys and lanes. It waits for settles, and for a transaction that is adding to the flow.
+create function pgqueue.cancel_flow(flow_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _reason constant text := 'its flow was cancelled';
+  _kind text;
+  _ids bigint[];
+  _waiting bigint[];
+  _blocked bigint[];
+  _asked bigint[];
+  _id bigint;
+begin
+  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id returning f.kind into _kind;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  perform pgqueue.ensure_day(_at);
+  perform from pgqueue.flow_nodes n where n.flow_id = cancel_flow.flow_id and n.outcome is null order by n.rank, n.id for no key update;
+  _ids := array(select n.id from pgqueue.flow_nodes n
+                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
+  _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
+  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.id <> all (_waiting) order by j.id);
+  _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
+  update pgqueue.flow_nodes n set outcome = 'cancelled', ended_at = _at, blocked = false where n.id = any (_waiting);
+  perform pgqueue.end_blocked(_blocked, _at, _reason);
+  perform pgqueue.advance_nodes(_waiting, '{}', _at);
+  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting) and j.id <> all (_blocked);  -- their children have been told
+  foreach _id in array _waiting loop
+    perform pgqueue.cancel_waiting(_id, _at, _reason) where _id <> all (_blocked);
+  end loop;
+  insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pgqueue.wake('');
+  return cardinality(_waiting) + cardinality(_asked);
+end $$;
+
+-- Raises PQ001, for an id that no flow has.
+create function pgqueue.unknown_flow(id bigint) returns void
+language plpgsql as $$
+begin
+  raise exception using errcode = 'PQ001',
+    message = format('there is no flow %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
+end $$;
 -- functions/86_why_workers.sql
 -- The row of `why` for a job that no living worker can take: nobody serves its queue, or nobody who does has registered its task; or, if
 -- `full` is asked for, those who could have no place free. Living is who has beaten within its lease. Reads the table of workers, one row a process.
@@ -4077,6 +4333,96 @@ begin
              where q.queue = jobs_ahead.queue and q.priority = m.priority and not q.suspect and q.worker_id is null
                and q.run_at <= jobs_ahead.at and (q.run_at, q.id) < (m.run_at, jobs_ahead.id) limit 10000) a
     limit 10000) a);
+end $$;
+-- functions/87_retry_flow.sql
+-- Runs again what a flow lacks: its dead and cancelled jobs, and the barriers and callbacks that ended because of them, each waiting for its
+-- parents as in the beginning. What has succeeded stays, callbacks that were called are not called again, and of a saga that was
+-- given up only the undos that failed run again. Returns how many jobs were put back.
+-- A job that cannot be retried (its key is held by another, retention has dropped its arguments) is told in a warning and stays.
+-- Raises PQ001 unknown flow. Locks: the flow, then as retry, job by job along the links.
+create function pgqueue.retry_flow(flow_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _node record;
+  _kind text;
+  _plain bigint[];
+  _back bigint[] := '{}';
+begin
+  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  _plain := array(select d.id from pgqueue.dead_jobs d
+                  where d.id = any (array(select n.id from pgqueue.flow_nodes n
+                                          where n.flow_id = retry_flow.flow_id and n.outcome = 'dead' and n.is_job and n.role = 'member'))
+                    and d.key is null and d.attempt > 0 and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                  order by d.id for update);
+  if _plain <> '{}' then  -- members of a large batch, at once
+    perform pgqueue.requeue_dead(_plain, _at);
+    _back := _plain;
+  end if;
+  for _node in
+    select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled', 'skipped') order by n.rank, n.id
+  loop
+    continue when _kind = 'saga' and _node.role <> 'undo';
+    continue when _node.role in ('on_success', 'on_done', 'on_failed')
+      and exists (select from pgqueue.jobs j where j.id = _node.id and j.attempt > 0);
+    continue when _node.outcome = 'skipped' and pgqueue.skips(_node.id);
+    begin
+      if _node.is_job then
+        perform pgqueue.retry(_node.id);
+        _back := _back || _node.id;
+      else
+        perform pgqueue.reopen_nodes(array[_node.id], _at);
+      end if;
+    exception when sqlstate 'PQ001' or sqlstate 'PQ002' or sqlstate 'PQ003' then
+      raise warning 'flow %: % (%)', flow_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
+  return cardinality(_back);
+end $$;
+-- functions/88_sweep_flows.sql
+-- Forgets flows whose nodes all ended longer ago than history is kept, and nodes of single jobs that nobody waits for any more. A flow that is
+-- unfinished keeps all its nodes, with outcomes and results, and so does one whose jobs an unfinished job of another flow waits for
+-- (I13). Returns how many rows of these kinds it looked at and dropped; there may be more when that is a hundred or more.
+-- Locks: flows, then their nodes, passing by locked ones: then the flow stays for now.
+create function pgqueue.sweep_flows() returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _since constant timestamptz := clock_timestamp() - (select s.retention from pgqueue.settings s);
+  _flow bigint;
+  _nodes bigint[];
+  _swept bigint := 0;
+begin
+  for _flow in
+    select f.id from pgqueue.job_flows f
+    where f.created_at < _since and not exists (
+      select from pgqueue.flow_nodes n where n.flow_id = f.id and (n.outcome is null or n.ended_at >= _since))
+    order by f.id limit 100 for update skip locked
+  loop
+    _nodes := array(select n.id from pgqueue.flow_nodes n where n.flow_id = _flow and n.ended_at < _since order by n.rank, n.id for update skip locked);
+    continue when cardinality(_nodes) <> (select count(*) from pgqueue.flow_nodes n where n.flow_id = _flow)
+      or exists (select from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.outcome is null);
+    delete from pgqueue.flow_links l where l.child_id = any (_nodes);
+    delete from pgqueue.flow_links l where l.parent_id = any (_nodes);
+    delete from pgqueue.flow_nodes n where n.id = any (_nodes);
+    delete from pgqueue.job_flows f where f.id = _flow;
+    _swept := _swept + 1;
+  end loop;
+  with idle as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.flow_id is null and n.ended_at < _since and not exists (select from pgqueue.flow_links l where l.parent_id = n.id)
+    order by n.id limit 1000 for update skip locked
+  ), gone as (
+    delete from pgqueue.flow_nodes n using idle i where n.id = i.id returning 1
+  )
+  select _swept + count(*) into _swept from gone;
+  return _swept;
 end $$;
 -- functions/88_why_dependency.sql
 -- The row of `why` for a node of a flow, a job or a barrier, that its parents have not let go: how many have not ended, what the first of them

@@ -51,15 +51,25 @@ def hand_on(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     return max(random.uniform(0.8, 1.2), 50 * (time.monotonic() - began))  # noqa: S311
 
 
+def fold(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+    """Add up what nodes with many parents were not told yet, because two of them ended at the same moment."""
+    began = time.monotonic()
+    conn.execute(statement("fold_nodes", schema))
+    return max(0.25 * random.uniform(0.8, 1.2), 20 * (time.monotonic() - began))  # noqa: S311
+
+
 def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
-    """Make the partitions of the coming 14 days; forget workers lost a day ago, keys that lapsed, ticks of long ago."""
+    """Make the partitions of the coming 14 days; forget workers lost a day ago, keys that lapsed, and flows and ticks
+    of long ago.
+    """
     made = conn.execute(statement("make_partitions", schema)).fetchall()[0][0]
     if made:
         log.info("partitions were made", extra={"partitions": made})
     conn.execute(statement("forget_workers", schema))
     conn.execute(statement("sweep_keys", schema))
     conn.execute(statement("sweep_lanes", schema))
-    swept = conn.execute(statement("sweep_ticks", schema)).fetchall()[0][0]
+    flows = conn.execute(statement("sweep_flows", schema)).fetchall()[0][0]
+    swept = conn.execute(statement("sweep_ticks", schema)).fetchall()[0][0] or flows >= 100
     if swept:  # there may be more: one that ticks every second leaves more in an hour than a statement takes
         return 10.0
     return HOUR * random.uniform(0.8, 1.2)  # noqa: S311

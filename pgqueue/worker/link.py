@@ -80,6 +80,7 @@ class Link:
             duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
             duties.sweep,
             duties.hand_on,
+            duties.fold,
             duties.tidy,
             duties.forgetting_steps(),
             tick_due,

@@ -1,10 +1,11 @@
-# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Flows as a client of plain SQL enqueues them, and what became of their nodes."""
 
 import json
 from typing import Any
 
-from tests.sql.engine import Conn, Worker, scalar
+from psycopg.rows import dict_row
+
+from tests.sql.engine import Conn, Lease, Worker, scalar
 
 
 def flow(conn: Conn, *entries: dict[str, Any], kind: str = "dag", name: str | None = None) -> list[int]:
@@ -61,3 +62,57 @@ def drain(worker: Worker) -> int:
 def counts(conn: Conn, node: int) -> dict[str, Any]:
     """Return a node's row."""
     return dict(scalar(conn, "select to_jsonb(n) from pgqueue.flow_nodes n where id = %s", node))
+
+
+def retry_flow(conn: Conn, flow_id: int) -> int:
+    return int(scalar(conn, "select pgqueue.retry_flow(%s)", flow_id))
+
+
+def cancel_flow(conn: Conn, flow_id: int) -> int:
+    return int(scalar(conn, "select pgqueue.cancel_flow(%s)", flow_id))
+
+
+def fold(conn: Conn) -> int:
+    return int(scalar(conn, "select pgqueue.fold_nodes()"))
+
+
+def sweep_flows(conn: Conn) -> int:
+    return int(scalar(conn, "select pgqueue.sweep_flows()"))
+
+
+def add_to_flow(conn: Conn, lease: Lease, *entries: dict[str, Any]) -> list[int]:
+    jobs = [entry if "barrier" in entry else {"task": "t", **entry} for entry in entries]
+    query = "select x from pgqueue.add_to_flow(%s, %s, %s::jsonb) x"
+    return [row[0] for row in conn.execute(query, (lease.id, lease.token, json.dumps(jobs)))]
+
+
+def flow_state(conn: Conn, flow_id: int) -> dict[str, Any]:
+    """Return the one row of the view flows."""
+    cursor = conn.cursor(row_factory=dict_row)
+    (row,) = cursor.execute("select * from pgqueue.flows where id = %s", (flow_id,)).fetchall()
+    return row
+
+
+def barrier(*after: Any, **options: Any) -> dict[str, Any]:
+    return {"barrier": True, "after": list(after), **options}
+
+
+def ended(index: int) -> dict[str, Any]:
+    return {"index": index, "when": "ended"}
+
+
+def batch(members: int) -> list[dict[str, Any]]:
+    """Members, their barrier, and three callbacks."""
+    conditions = {"on_success": "succeeded", "on_done": "ended", "on_failed": "failed"}
+    calls = [{"role": role, "after": [{"index": members, "when": when}]} for role, when in conditions.items()]
+    return [{}] * members + [barrier(*map(ended, range(members)), verdict=True), *calls]
+
+
+def saga(steps: int) -> list[dict[str, Any]]:
+    """Steps one after the other, their end, and an undo for each."""
+    entries: list[dict[str, Any]] = [{"role": "step", "after": [i - 1] if i else []} for i in range(steps)]
+    entries.append(barrier(*map(ended, range(steps)), verdict=True))
+    for i in range(steps):
+        later = [{"index": steps + 2 + i, "when": "not_failed"}] if i < steps - 1 else []
+        entries.append({"role": "undo", "after": [i, {"index": steps, "when": "failed"}, *later]})
+    return entries

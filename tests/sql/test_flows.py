@@ -7,32 +7,7 @@ import pytest
 
 from tests.sql.conftest import Refused
 from tests.sql.engine import Conn, Worker, cancel, enqueue, job, scalar
-from tests.sql.flows import drain, due, flow, outcomes, run, states
-
-
-def barrier(*after: Any, **options: Any) -> dict[str, Any]:
-    return {"barrier": True, "after": list(after), **options}
-
-
-def ended(index: int) -> dict[str, Any]:
-    return {"index": index, "when": "ended"}
-
-
-def batch(members: int, **callbacks: bool) -> list[dict[str, Any]]:
-    """Members, their barrier, and three callbacks."""
-    conditions = {"on_success": "succeeded", "on_done": "ended", "on_failed": "failed"}
-    calls = [{"role": role, "after": [{"index": members, "when": when}]} for role, when in conditions.items()]
-    return [{}] * members + [barrier(*map(ended, range(members)), verdict=True), *calls]
-
-
-def saga(steps: int) -> list[dict[str, Any]]:
-    """Steps one after the other, their end, and an undo for each."""
-    entries: list[dict[str, Any]] = [{"role": "step", "after": [i - 1] if i else []} for i in range(steps)]
-    entries.append(barrier(*map(ended, range(steps)), verdict=True))
-    for i in range(steps):
-        later = [{"index": steps + 2 + i, "when": "not_failed"}] if i < steps - 1 else []
-        entries.append({"role": "undo", "after": [i, {"index": steps, "when": "failed"}, *later]})
-    return entries
+from tests.sql.flows import barrier, batch, drain, due, ended, flow, outcomes, run, saga, states
 
 
 def test_a_chain_runs_one_after_the_other(conn: Conn, worker: Worker) -> None:

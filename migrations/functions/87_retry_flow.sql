@@ -1,0 +1,50 @@
+-- Runs again what a flow lacks: its dead and cancelled jobs, and the barriers and callbacks that ended because of them, each waiting for its
+-- parents as in the beginning. What has succeeded stays, callbacks that were called are not called again, and of a saga that was
+-- given up only the undos that failed run again. Returns how many jobs were put back.
+-- A job that cannot be retried (its key is held by another, retention has dropped its arguments) is told in a warning and stays.
+-- Raises PQ001 unknown flow. Locks: the flow, then as retry, job by job along the links.
+create function pgqueue.retry_flow(flow_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _node record;
+  _kind text;
+  _plain bigint[];
+  _back bigint[] := '{}';
+begin
+  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  _plain := array(select d.id from pgqueue.dead_jobs d
+                  where d.id = any (array(select n.id from pgqueue.flow_nodes n
+                                          where n.flow_id = retry_flow.flow_id and n.outcome = 'dead' and n.is_job and n.role = 'member'))
+                    and d.key is null and d.attempt > 0 and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                  order by d.id for update);
+  if _plain <> '{}' then  -- members of a large batch, at once
+    perform pgqueue.requeue_dead(_plain, _at);
+    _back := _plain;
+  end if;
+  for _node in
+    select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled', 'skipped') order by n.rank, n.id
+  loop
+    continue when _kind = 'saga' and _node.role <> 'undo';
+    continue when _node.role in ('on_success', 'on_done', 'on_failed')
+      and exists (select from pgqueue.jobs j where j.id = _node.id and j.attempt > 0);
+    continue when _node.outcome = 'skipped' and pgqueue.skips(_node.id);
+    begin
+      if _node.is_job then
+        perform pgqueue.retry(_node.id);
+        _back := _back || _node.id;
+      else
+        perform pgqueue.reopen_nodes(array[_node.id], _at);
+      end if;
+    exception when sqlstate 'PQ001' or sqlstate 'PQ002' or sqlstate 'PQ003' then
+      raise warning 'flow %: % (%)', flow_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
+  return cardinality(_back);
+end $$;

@@ -1,0 +1,2 @@
+-- Adds up what nodes with many parents were not told yet.
+select pgqueue.fold_nodes()
