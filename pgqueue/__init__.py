@@ -8,6 +8,10 @@ The public names, by what they are for:
     Context             what a handler knows about its job, and may do: its `ctx` parameter
     Retry Snooze Cancel Discard
                         what a handler may return or raise instead of a result
+    chain group dag batch saga
+                        jobs that wait for others, enqueued as one
+    FlowHandle, FlowState, FlowProgress
+                        follow a flow
     Limit, Weight       what holds jobs back across all workers, and how much of it a job takes
     Exponential Fixed Steps RetryPolicy Backoff
                         how failures are retried
@@ -22,12 +26,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pgqueue.app import App
     from pgqueue.backoff import Backoff, Exponential, Fixed, RetryPolicy, Steps
+    from pgqueue.batch import Batch, batch
     from pgqueue.context import Context
     from pgqueue.errors import (
         AppImportError,
         ArgumentError,
         ConfigError,
         DatabaseUnavailable,
+        FlowFailed,
         InvalidArgument,
         JobCancelled,
         JobFailed,
@@ -42,24 +48,33 @@ if TYPE_CHECKING:
         UnknownTask,
         UsageError,
     )
+    from pgqueue.flow import Chain, Flow, Group, chain, group
+    from pgqueue.flowhandle import FlowHandle
+    from pgqueue.graph import Dag, Node, dag
     from pgqueue.handle import Handle
-    from pgqueue.job import Gate, State
+    from pgqueue.job import FlowProgress, FlowState, Gate, ParentJob, State
     from pgqueue.jobclass import Job
     from pgqueue.limit import Limit, Weight
     from pgqueue.outcome import Cancel, Discard, Retry, Snooze
     from pgqueue.request import PendingJob
+    from pgqueue.saga import Saga, saga
     from pgqueue.task import Task
 
 _HOMES = {
     "app": ("App",),
     "backoff": ("Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"),
     "context": ("Context",),
+    "batch": ("Batch", "batch"),
+    "flow": ("Chain", "Flow", "Group", "chain", "group"),
+    "flowhandle": ("FlowHandle",),
+    "graph": ("Dag", "Node", "dag"),
     "handle": ("Handle",),
-    "job": ("Gate", "State"),
+    "job": ("FlowProgress", "FlowState", "Gate", "ParentJob", "State"),
     "jobclass": ("Job",),
     "limit": ("Limit", "Weight"),
     "outcome": ("Cancel", "Discard", "Retry", "Snooze"),
     "request": ("PendingJob",),
+    "saga": ("Saga", "saga"),
     "task": ("Task",),
 }
 
@@ -68,14 +83,23 @@ __all__ = [
     "AppImportError",
     "ArgumentError",
     "Backoff",
+    "Batch",
     "Cancel",
+    "Chain",
     "ConfigError",
     "Context",
+    "Dag",
     "DatabaseUnavailable",
     "Discard",
     "Exponential",
     "Fixed",
+    "Flow",
+    "FlowFailed",
+    "FlowHandle",
+    "FlowProgress",
+    "FlowState",
     "Gate",
+    "Group",
     "Handle",
     "InvalidArgument",
     "Job",
@@ -86,12 +110,15 @@ __all__ = [
     "LeaseLost",
     "Limit",
     "MigrationsPending",
+    "Node",
     "NotSupported",
+    "ParentJob",
     "PendingJob",
     "PgQueueError",
     "ResultTimeout",
     "Retry",
     "RetryPolicy",
+    "Saga",
     "Snooze",
     "State",
     "StateConflict",
@@ -100,6 +127,11 @@ __all__ = [
     "UnknownTask",
     "UsageError",
     "Weight",
+    "batch",
+    "chain",
+    "dag",
+    "group",
+    "saga",
 ]
 
 

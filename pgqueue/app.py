@@ -14,15 +14,18 @@ from pgqueue import dsn as _dsn
 from pgqueue import schema as _schema
 from pgqueue.client import Client
 from pgqueue.errors import ArgumentError, ConfigError, UnknownTask
+from pgqueue.flowhandle import FlowHandle
 from pgqueue.handle import Handle
 from pgqueue.operations import Operations
 from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from pgqueue.flow import Flow
     from pgqueue.jobclass import Job
+    from pgqueue.plan import Plan, Results
     from pgqueue.request import Options
 
 T = TypeVar("T")
@@ -104,11 +107,44 @@ class App(Registry, Operations):
 
     def push(self, job: Job, *, conn: Any = None, **options: Unpack[Options]) -> Handle[Any]:
         """Enqueue an instance of a class under `@app.job`; options as for `Task.using`. Raises ArgumentError."""
-        return self.send(self._pending(job, options), conn=conn)
+        return self.send(self.pending(job, **options), conn=conn)
 
     async def apush(self, job: Job, *, conn: Any = None, **options: Unpack[Options]) -> Handle[Any]:
         """Do as `push` on an AsyncConnection or the App's async pool."""
-        return await self.asend(self._pending(job, options), conn=conn)
+        return await self.asend(self.pending(job, **options), conn=conn)
+
+    def send_flow(self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None) -> FlowHandle:
+        """Enqueue a flow that is laid out."""
+        call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json())
+        return self._flow_handle(plan, read, *self._client.run(call, conn=conn, instead="aenqueue"))
+
+    async def asend_flow(
+        self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None
+    ) -> FlowHandle:
+        """Enqueue a flow that is laid out."""
+        call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json())
+        return self._flow_handle(plan, read, *await self._client.arun(call, conn=conn, instead="enqueue"))
+
+    def _flow_handle(self, plan: Plan, read: Callable[[Results], Any], flow_id: int, ids: list[int]) -> FlowHandle:
+        jobs = plan.jobs
+        handles = self._handles([job for _, job in jobs], [ids[place] for place, _ in jobs])
+
+        def result(found: Mapping[int, Any]) -> Any:
+            return read(
+                {place: job.task.decode_result(found[ids[place]]) for place, job in jobs if ids[place] in found}
+            )
+
+        return FlowHandle(flow_id, self._client, jobs=handles, read=result)
+
+    def pending(self, job: Job, **options: Unpack[Options]) -> PendingJob[Any]:
+        """Describe an instance of a class under `@app.job` without sending it, for `enqueue_many` and for flows.
+
+        Options as for `Task.using`. Raises ArgumentError, UnknownTask.
+        """
+        found = self._classes.get(type(job))
+        if found is None:
+            raise UnknownTask(f"{type(job).__qualname__} is not registered with this App; put @app.job above the class")
+        return found.using(**options).job(**jobclass.fields_of(job))
 
     def _own(self, jobs: Iterable[PendingJob[T]]) -> list[PendingJob[T]]:
         pending = list(jobs)
@@ -121,9 +157,3 @@ class App(Registry, Operations):
 
     def _handles(self, pending: list[PendingJob[T]], ids: list[int]) -> list[Handle[T]]:
         return [Handle(i, self._client, decode=job.task.decode_result) for i, job in zip(ids, pending, strict=True)]
-
-    def _pending(self, job: Job, options: Options) -> PendingJob[Any]:
-        found = self._classes.get(type(job))
-        if found is None:
-            raise UnknownTask(f"{type(job).__qualname__} is not registered with this App; put @app.job above the class")
-        return found.using(**options).job(**jobclass.fields_of(job))

@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar, cast
 
-from pgqueue.job import Gate, JobStatus, NewJob, State
+from pgqueue.job import FlowProgress, FlowState, Gate, JobStatus, NewJob, ParentJob, State
 from pgqueue.schema import render
 
 T = TypeVar("T")
@@ -89,13 +89,14 @@ def enqueue(job: NewJob) -> Call[int]:
 
 def enqueue_many(jobs: Sequence[NewJob]) -> Call[list[int]]:
     """Add many jobs in one round trip; their ids in the order given."""
-    return Call("enqueue_many", {"jobs": "[" + ",".join(map(_as_json, jobs)) + "]"}, _column)
+    return Call("enqueue_many", {"jobs": "[" + ",".join(map(as_json, jobs)) + "]"}, _column)
 
 
-def _as_json(job: NewJob) -> str:
-    """One element of enqueue_many's array, spliced from the texts of args and meta, which are JSON already."""
+def as_json(job: NewJob, *, leave_out: str = "") -> str:
+    """Write one element of enqueue_many's array, spliced from the texts of args and meta, which are JSON already."""
     head = f'{{"task":{_quote(job.task)},"args":{job.args}'
-    given = [f',"{name}":{write(value)}' for name, write in _WRITERS if (value := getattr(job, name)) is not None]
+    told = [(name, write, getattr(job, name)) for name, write in _WRITERS if name != leave_out]
+    given = [f',"{name}":{write(value)}' for name, write, value in told if value is not None]
     return head + "".join(given) + "}"
 
 
@@ -211,3 +212,54 @@ def stored_steps(job_id: int, token: int, name: str | None = None) -> Call[dict[
 def store_step(job_id: int, token: int, name: str, result: str) -> Call[str]:
     """Store a step's result unless it is stored; what is stored then, as JSON text. Raises LeaseLost."""
     return Call("store_step", {"id": job_id, "token": token, "name": name, "result": result}, _value)
+
+
+def enqueue_flow(kind: str, name: str | None, jobs: str) -> Call[tuple[int, list[int]]]:
+    """Add a flow, whose entries come as a JSON array; its id and the ids of the entries."""
+    head = f'{{"kind":{_quote(kind)}' + ("" if name is None else f',"name":{_quote(name)}')
+    return Call("enqueue_flow", {"flow": f'{head},"jobs":{jobs}}}'}, _ids)
+
+
+def add_to_flow(job_id: int, token: int, jobs: str) -> Call[list[int]]:
+    """Add entries, a JSON array, to the flow of a running job; their ids. Raises LeaseLost."""
+    return Call("add_to_flow", {"id": job_id, "token": token, "jobs": jobs}, _column)
+
+
+def _ids(rows: Sequence[Row]) -> tuple[int, list[int]]:
+    return rows[0][0], list(rows[0][1])
+
+
+def flow_parents(job_id: int) -> Call[list[ParentJob]]:
+    """The jobs that a job waited for, in the order in which it names them, with what came of them."""
+    return Call("flow_parents", {"id": job_id}, lambda rows: [ParentJob(*row) for row in rows])
+
+
+def flow_progress(flow_id: int) -> Call[tuple[FlowProgress, int | None] | None]:
+    """How far a flow is, and an unfinished job to wait for; None when there is no such flow (any more)."""
+    return Call("flow_progress", {"id": flow_id}, _flow_progress)
+
+
+def _flow_progress(rows: Sequence[Row]) -> tuple[FlowProgress, int | None] | None:
+    if not rows:
+        return None
+    state, *counts, unfinished = rows[0]
+    return FlowProgress(FlowState(state), *counts), unfinished
+
+
+def flow_results(flow_id: int) -> Call[list[tuple[int, str, str, Any]]]:
+    """What came of a flow's jobs: id, task, outcome, result."""
+    return Call("flow_results", {"id": flow_id}, _results)
+
+
+def _results(rows: Sequence[Row]) -> list[tuple[int, str, str, Any]]:
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def cancel_flow(flow_id: int) -> Call[int]:
+    """Cancel what is unfinished of a flow; how many jobs."""
+    return Call("cancel_flow", {"id": flow_id}, _value)
+
+
+def retry_flow(flow_id: int) -> Call[int]:
+    """Run again what failed in a flow and what was cancelled for it; how many jobs."""
+    return Call("retry_flow", {"id": flow_id}, _value)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument
+from pgqueue.flow import lay_all
+from pgqueue.handle import Handle
 from pgqueue.steps import Awaiting, Plain, Steps, finished
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pgqueue.client import Client
+    from pgqueue.flow import Member
+    from pgqueue.plan import Plan, When
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -178,6 +182,40 @@ class Context:
             self._steps = Steps(self.job_id, self.token, means=means, may_begin=self._may_begin, stop=self._stop)
         step = self._steps.step(name, fn, args, kwargs, conn)
         return step if self._is_async else finished(step)
+
+    def parents(self, *, conn: Any = None) -> Any:
+        """Return the jobs of its flow that this one waited for, with their outcomes and results: `ParentJob`s.
+
+        In the order in which the flow names them; awaited in async handlers. Those behind a group are all there.
+        Results are JSON, decoded. Empty for a job that waited for nothing.
+        """
+        return self._ask(calls.flow_parents(self.job_id), conn)
+
+    def add(self, *members: Member, when: When | None = None, conn: Any = None) -> Any:
+        """Add jobs or flows to this job's flow, as long as this attempt holds its lease; return the jobs' handles.
+
+        Awaited in async handlers. Whatever waits for this job waits for the new ones too, a batch's callbacks among
+        them. They may start at once, or with `when="succeeded"` ("ended", "failed") once this job has. With `conn` they
+        are added in the handler's own transaction; else at once, and again by the next attempt if this one fails
+        after it: `ctx.step` or a key keeps that from happening. Raises LeaseLost, ArgumentError, KeyTaken.
+        """
+        plan = lay_all(members, after=self.job_id, when=when)
+        call = calls.add_to_flow(self.job_id, self.token, plan.as_json())
+        if self._is_async:
+            return self._aadded(plan, call, conn)
+        ids = self._client.run(call, conn=conn, instead="it with a psycopg Connection")
+        return self._handles(plan, ids)
+
+    async def _aadded(self, plan: Plan, call: calls.Call[list[int]], conn: Any) -> list[Handle[Any]]:
+        return self._handles(plan, await self._client.arun(call, conn=conn, instead="it with an AsyncConnection"))
+
+    def _handles(self, plan: Plan, ids: list[int]) -> list[Handle[Any]]:
+        return [Handle(ids[place], self._client, decode=job.task.decode_result) for place, job in plan.jobs]
+
+    def _ask(self, call: calls.Call[T], conn: Any) -> Any:
+        if self._is_async:
+            return self._client.arun(call, conn=conn, instead="it with an AsyncConnection")
+        return self._client.run(call, conn=conn, instead="it with a psycopg Connection")
 
     def _may_begin(self) -> None:
         """Stop a plain handler between two steps, as an async one would have been."""

@@ -16,6 +16,7 @@
      |- DatabaseUnavailable            try again later
      |- JobFailed                      Handle.result: the job is dead; `.error` says why
      |- JobCancelled                   Handle.result: the job was cancelled; `.reason` says why
+     |- FlowFailed                     FlowHandle.result: not all of it succeeded; `.jobs` says which did not
      '- ResultTimeout                  Handle.result: not finished in time; also a TimeoutError
 
 `from_sqlstate` is the one table from the database's answers to these. What is not in it (a serialization failure, a
@@ -25,7 +26,7 @@ the business of its owner. All of them survive pickling, so they can cross proce
 
 # ruff: noqa: N818 - the names say what happened; "Error" after each would say nothing more
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -108,6 +109,21 @@ class JobCancelled(PgQueueError):
 
     def __str__(self) -> str:
         return f"job {self.id} was cancelled" + (f": {self.reason}" if self.reason else "")
+
+
+class FlowFailed(PgQueueError):
+    """A flow has ended and did not succeed. `jobs` holds (id, task, outcome) of those that are why."""
+
+    def __init__(self, id: int, state: str, jobs: Sequence[tuple[int, str, str]] = ()) -> None:  # noqa: A002
+        super().__init__(id, state, jobs)
+        self.id = id
+        self.state = state
+        self.jobs = [tuple(job) for job in jobs]
+
+    def __str__(self) -> str:
+        what = ", ".join(f"job {job} ({task}) is {outcome}" for job, task, outcome in self.jobs[:3])
+        more = f" and {len(self.jobs) - 3} more" if len(self.jobs) > 3 else ""
+        return f"flow {self.id} is {self.state}: {what}{more}; see `pgq flows show {self.id}`"
 
 
 class ResultTimeout(PgQueueError, TimeoutError):

@@ -72,7 +72,7 @@ class Handle(Generic[T]):
 
     def _looks(self, timeout: timedelta | float | None) -> Iterator[float | None]:
         """Yield, before each look, how long to wait after it at most; a last look comes when the time is up."""
-        limit = _seconds(timeout)
+        limit = seconds_of(timeout)
         began = time.monotonic()
         end = float("inf") if limit is None else began + limit
         while (left := end - time.monotonic()) > 0:
@@ -99,10 +99,11 @@ class Handle(Generic[T]):
         raise JobCancelled(self.id, (status.error or {}).get("message"))
 
     def _late(self, timeout: timedelta | float | None) -> ResultTimeout:
-        return ResultTimeout(f"job {self.id} did not end within {_seconds(timeout):g} s; it goes on, ask again later")
+        return ResultTimeout(f"job {self.id} did not end within {seconds_of(timeout):g} s; it goes on, ask again later")
 
 
-def _seconds(timeout: timedelta | float | None) -> float | None:
+def seconds_of(timeout: timedelta | float | None) -> float | None:
+    """Read a timeout. Raises InvalidArgument."""
     if timeout is None:
         return None
     seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

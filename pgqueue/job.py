@@ -107,3 +107,46 @@ class Gate:
 
     gate: str
     detail: str
+
+
+class FlowState(StrEnum):
+    """Where a flow stands: running as long as anything in it may still happen by itself."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowProgress:
+    """How many jobs of a flow are where.
+
+    `failed` counts dead letters; `skipped` what was not to run, such as an `on_failed` after success; `waiting` all
+    that has not started, for whatever reason.
+    """
+
+    state: FlowState
+    total: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    skipped: int
+    running: int
+    waiting: int
+
+    @property
+    def ended(self) -> int:
+        """How many jobs have ended, however."""
+        return self.succeeded + self.failed + self.cancelled + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class ParentJob:
+    """A job that this one waited for, with its label in the flow, its outcome and its result, decoded from JSON."""
+
+    id: int
+    name: str | None
+    task: str
+    outcome: str
+    result: Any

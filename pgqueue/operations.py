@@ -55,6 +55,25 @@ class Operations:
         """Make dead letters ready again; return how many. Those whose key is taken stay as they are."""
         return await self._client.arun(calls.redrive(queue, task, limit), conn=conn, instead="redrive")
 
+    def cancel_flow(self, flow_id: int, *, conn: Any = None) -> int:
+        """Cancel what is unfinished of a flow, and tell what runs to stop; return how many jobs. Raises JobNotFound."""
+        return self._client.run(calls.cancel_flow(flow_id), conn=conn, instead="acancel_flow")
+
+    async def acancel_flow(self, flow_id: int, *, conn: Any = None) -> int:
+        """Cancel what is unfinished of a flow, and tell what runs to stop; return how many jobs. Raises JobNotFound."""
+        return await self._client.arun(calls.cancel_flow(flow_id), conn=conn, instead="cancel_flow")
+
+    def retry_flow(self, flow_id: int, *, conn: Any = None) -> int:
+        """Run again what failed or was cancelled in a flow; return how many jobs.
+
+        What succeeded is not run again, and callbacks that ran do not run again. Raises JobNotFound.
+        """
+        return self._client.run(calls.retry_flow(flow_id), conn=conn, instead="aretry_flow")
+
+    async def aretry_flow(self, flow_id: int, *, conn: Any = None) -> int:
+        """Run again what failed or was cancelled in a flow; return how many jobs."""
+        return await self._client.arun(calls.retry_flow(flow_id), conn=conn, instead="retry_flow")
+
     def pause(self, queue: str, *, conn: Any = None) -> bool:
         """Stop claims from a queue; return whether that was news. Running jobs go on."""
         return self._client.run(calls.pause(queue), conn=conn, instead="apause")

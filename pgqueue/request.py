@@ -16,8 +16,11 @@ from pgqueue.errors import ArgumentError
 from pgqueue.job import NewJob
 
 if TYPE_CHECKING:
+    from pgqueue.flow import Flow
+    from pgqueue.flowhandle import FlowHandle
     from pgqueue.handle import Handle
     from pgqueue.limit import Limits
+    from pgqueue.plan import Plan, Results
     from pgqueue.task import Task
 
 KeyPolicy = Literal["skip", "replace", "raise"]
@@ -65,6 +68,16 @@ class Sender(Protocol):
 
     async def asend(self, pending: PendingJob[T], *, conn: Any = None) -> Handle[T]:
         """Enqueue one job."""
+        ...
+
+    def send_flow(self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None) -> FlowHandle:
+        """Enqueue a flow."""
+        ...
+
+    async def asend_flow(
+        self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None
+    ) -> FlowHandle:
+        """Enqueue a flow."""
         ...
 
 

@@ -1,16 +1,19 @@
-"""`pgq queues`: list, pause, resume."""
+"""`pgq queues`: list, pause, resume, share fairly."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Any
 
 import typer
 
 from pgqueue import calls
-from pgqueue.cli import output
+from pgqueue.cli import output, values
 from pgqueue.cli.command import command
 from pgqueue.cli.failure import Failed
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
+from pgqueue.errors import InvalidArgument
 
+_DURATION: dict[str, Any] = {"metavar": "TIME", "parser": values.option_type(values.duration)}
 _COUNTS = ("scheduled", "blocked", "ready", "running", "succeeded", "cancelled", "dead")
 COLUMNS: tuple[output.Column, ...] = (
     ("queue", output.text("queue")),
@@ -27,6 +30,8 @@ def add_to(app: typer.Typer) -> None:
     command(app, "ls")(ls)
     command(app, "pause")(pause)
     command(app, "resume")(resume)
+    command(app, "set")(set_)
+    command(app, "share")(share)
 
 
 def ls(session: Session) -> None:
@@ -49,6 +54,45 @@ def resume(
     """Let claims from a queue go on."""
     _require_known(session, queue)
     _tell(session, queue, paused=False, changed=session.run(calls.resume(queue)))
+
+
+def set_(
+    session: Session,
+    queue: Annotated[str, typer.Argument(envvar="PGQ_QUEUES_SET_QUEUE", help="The queue.")],
+    fair: Annotated[
+        bool | None, typer.Option("--fair/--no-fair", help="Whether jobs with a fair_key take turns by their keys.")
+    ] = None,
+    aging: Annotated[
+        timedelta | None,
+        typer.Option("--aging", help="A job that waited so long counts as one priority higher; 0: never.", **_DURATION),
+    ] = None,
+) -> None:
+    """Say how a queue deals its jobs out. What is left out stays as it is; it holds at once."""
+    if fair is None and aging is None:
+        raise InvalidArgument("give --fair, --no-fair or --aging")
+    changed = session.rows("queue_set", {"queue": queue, "fair": fair, "aging": aging})[0]["changed"]
+    now = session.rows("queue_policy", {"queue": queue})[0]
+    if session.as_json:
+        print_json({"queue": queue, **now, "changed": changed})
+        return
+    aged = f"aging {output.span(now['aging'])}" if now["aging"] else "no aging"
+    print_line(f'queue "{queue}" is {"" if changed else "already "}{"fair" if now["fair"] else "not fair"}, {aged}')
+
+
+def share(
+    session: Session,
+    queue: Annotated[str, typer.Argument(envvar="PGQ_QUEUES_SHARE_QUEUE", help="The queue.")],
+    key: Annotated[str, typer.Argument(envvar="PGQ_QUEUES_SHARE_KEY", help="The fair_key of its jobs.")],
+    weight: Annotated[
+        int, typer.Argument(envvar="PGQ_QUEUES_SHARE_WEIGHT", help="Of 1 to 1000; a key that was never told has 1.")
+    ],
+) -> None:
+    """Give a key of a fair queue so much of it, in proportion to the other keys that have work."""
+    changed = session.rows("queue_share", {"queue": queue, "key": key, "weight": weight})[0]["changed"]
+    if session.as_json:
+        print_json({"queue": queue, "key": key, "weight": weight, "changed": changed})
+        return
+    print_line(f'key "{key}" of queue "{queue}" {"now" if changed else "already"} has weight {weight}')
 
 
 def _tell(session: Session, queue: str, *, paused: bool, changed: bool) -> None:

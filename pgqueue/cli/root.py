@@ -12,8 +12,10 @@ from pgqueue.cli import (
     dlq,
     enqueue,
     failure,
+    flows,
     health,
     jobs,
+    limits,
     migrate,
     queues,
     rework,
@@ -46,7 +48,9 @@ def tree() -> typer.Typer:
     groups = {
         "jobs": ("List, show, retry, cancel and remove jobs.", (jobs, rework)),
         "dlq": ("The dead letters: jobs that will not be tried again by themselves.", (dlq,)),
-        "queues": ("List, pause and resume queues.", (queues,)),
+        "queues": ("List, pause, resume and tune queues.", (queues,)),
+        "flows": ("List, show, cancel and retry flows: jobs that wait for others.", (flows,)),
+        "limits": ("List, set and remove limits.", (limits,)),
         "schedules": ("Add, list, run, pause, resume and remove schedules.", (schedules,)),
     }
     for name, (help_text, modules) in groups.items():

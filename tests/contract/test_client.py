@@ -33,39 +33,7 @@ from pgqueue import (
     StateConflict,
 )
 from pgqueue.codec import loads
-
-
-class Sync:
-    """Runs the verbs of the sync client."""
-
-    name = "sync"
-
-    def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-
-    async def do(self, owner: Any, verb: str, *args: Any, **kwargs: Any) -> Any:
-        return getattr(owner, verb)(*args, **kwargs)
-
-    async def connect(self, **options: Any) -> Any:
-        return psycopg.connect(self.dsn, **options)
-
-    async def on(self, conn: Any, verb: str, *args: Any) -> Any:
-        return getattr(conn, verb)(*args)
-
-
-class Async(Sync):
-    """Runs their twins, which have an a in front."""
-
-    name = "async"
-
-    async def do(self, owner: Any, verb: str, *args: Any, **kwargs: Any) -> Any:
-        return await getattr(owner, f"a{verb}")(*args, **kwargs)
-
-    async def connect(self, **options: Any) -> Any:
-        return await psycopg.AsyncConnection.connect(self.dsn, **options)
-
-    async def on(self, conn: Any, verb: str, *args: Any) -> Any:
-        return await getattr(conn, verb)(*args)
+from tests.support.sides import Async, Sync
 
 
 @pytest.fixture(params=[Sync, Async])

@@ -251,3 +251,33 @@ def steps_thread(ctx: Any, hold: float = 0.0) -> list[Any]:
 @app.task(name="steps.cpu", cpu=True, max_attempts=3, backoff=QUICKLY)
 def steps_cpu(ctx: Any, hold: float = 0.0) -> list[Any]:
     return steps_thread(ctx, hold)
+
+
+@app.task(name="sum.async")
+async def sum_of_parents(ctx: Any) -> int:
+    return sum(parent.result for parent in await ctx.parents())
+
+
+@app.task(name="sum.thread")
+def sum_of_parents_thread(ctx: Any) -> int:
+    return sum(parent.result for parent in ctx.parents())
+
+
+@app.task(name="sum.cpu", cpu=True)
+def sum_of_parents_cpu(ctx: Any) -> int:
+    return sum(parent.result for parent in ctx.parents())
+
+
+@app.task(name="spread.async")
+async def spread(ctx: Any, numbers: list[int]) -> list[int]:
+    return [handle.id for handle in await ctx.add(*(add.job(number, 0) for number in numbers))]
+
+
+@app.task(name="spread.thread")
+def spread_thread(ctx: Any, numbers: list[int]) -> list[int]:
+    return [handle.id for handle in ctx.add(*(add.job(number, 0) for number in numbers))]
+
+
+@app.task(name="spread.cpu", cpu=True)
+def spread_cpu(ctx: Any, numbers: list[int]) -> list[int]:
+    return [handle.id for handle in ctx.add(*(add.job(number, 0) for number in numbers))]

@@ -8,7 +8,28 @@ from typing import Any, assert_type
 
 from psycopg import AsyncConnection, Connection
 
-from pgqueue import App, Discard, Exponential, Gate, Handle, Job, PendingJob, RetryPolicy, State
+from pgqueue import (
+    App,
+    Chain,
+    Discard,
+    Exponential,
+    FlowHandle,
+    FlowProgress,
+    Gate,
+    Handle,
+    Job,
+    Limit,
+    Node,
+    PendingJob,
+    RetryPolicy,
+    State,
+    Weight,
+    batch,
+    chain,
+    dag,
+    group,
+    saga,
+)
 from pgqueue.context import Context
 
 app = App()
@@ -77,6 +98,21 @@ async def good(conn: Connection, aconn: AsyncConnection, ctx: Context) -> None:
     assert_type(ctx.step("charge", charge, 7, amount=3), Any)
     assert_type(ctx.step("charge", charge, 7, conn=conn), Any)
     assert_type(ctx.step("charge", lambda: 7), Any)
+    flow = chain(add.job(1), group(add.job(2), batch([add.job(i) for i in range(9)], on_done=add.job(3))))
+    assert_type(flow, Chain)
+    assert_type(flow.enqueue(conn=conn), FlowHandle)
+    assert_type(await flow.aenqueue(conn=aconn), FlowHandle)
+    graph = dag(on_failure="run")
+    first = graph.add(add.job(1), name="first")
+    second = graph.add(flow, after=[first, first.ended, add.enqueue(1)], on_failure="wait")
+    assert_type(second, Node)
+    graph.add(saga((add.job(1), add.job(-1)), (send.job(7), None)), after=[first.failed])
+    assert_type(graph.enqueue().progress(), FlowProgress)
+    assert_type(app.cancel_flow(1, conn=conn), int)
+    assert_type(app.pending(Letter(to="ann"), priority=3), PendingJob[Any])
+    assert_type(app.limit("stripe", rate=100, per=timedelta(seconds=1)), Limit)
+    add.using(limits={"stripe": 7, "openai": Weight(3, key="acme")}, group_key="a", fair_key="b")
+    await ctx.add(add.job(1), flow, when="succeeded")
     assert_type(app.cancel(1), State)
     assert_type(await app.acancel(1), State)
     assert_type(app.why(1, conn=conn), list[Gate])
@@ -90,6 +126,13 @@ async def bad(ctx: Context) -> None:
     ctx.step("charge", charge(7))  # error: call-overload
     ctx.step(charge, 7)  # error: call-overload
     add.enqueue("x")  # error: arg-type
+    chain(add)  # error: arg-type
+    chain(add.job(1), on_failure="stop")  # error: arg-type
+    batch(add.job(1))  # error: arg-type
+    saga((add, None))  # error: arg-type
+    dag().add(add.job(1), after=[7])  # error: list-item
+    add.using(group_retry="wait")  # error: arg-type
+    app.limit("gpu", 4)  # error: call-arg
     add.enqueue()  # error: call-arg
     add.enqueue(1, c=2)  # error: call-arg
     add.job(a=None)  # error: arg-type

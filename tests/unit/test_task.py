@@ -166,7 +166,7 @@ def test_arguments_of_too_many_bytes_are_refused() -> None:
 
 def test_class_based_jobs_are_tasks_like_the_others() -> None:
     task = app.tasks[f"{__name__}.Send"]
-    pending = app._pending(Send(user_id=7, at=AT), {"priority": 3})
+    pending = app.pending(Send(user_id=7, at=AT), priority=3)
 
     args, kwargs = task.bind(loads(pending.new.args))
 

@@ -1,0 +1,2 @@
+-- Removes a limit.
+select pgqueue.drop_limit(%(name)s::text) as removed
