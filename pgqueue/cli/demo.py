@@ -12,7 +12,9 @@ from pgqueue.dsn import LIBPQ_VARIABLES
 from pgqueue.errors import ConfigError
 
 _EXTRA = "pip install 'pgqueue[demo]' (or, in a checkout, pip install -e '.[demo]')"
-_ONLY = typer.Option(metavar="CHAPTERS", help="Play only these, separated by commas: signup, nights, api.")
+_ONLY = typer.Option(
+    metavar="CHAPTERS", help="Play only these, separated by commas: signup, video, accounts, nights, payments, api."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,8 +23,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(session: Session, *, only: Annotated[str | None, _ONLY] = None) -> int:
-    """Play a small company on real input: sign-ups mailed over SMTP, an import, a worker killed half way; nights
-    fast-forwarded, an API that limits its callers. SQL checks every promise. Under 30 s.
+    """Play a small company on real input: sign-ups mailed over SMTP, an import, a worker killed half way; films,
+    deletions, nights, payments that are undone, an API that limits its callers. SQL checks every promise. Under 30 s.
     """
     from rich.console import Console
 

@@ -4,9 +4,12 @@
     shop.py      its application: tables, tasks, how it enqueues; read this first
     smtp.py      a mail server that refuses some deliveries at first
 
+    video.py     films: transcode, then thumbnails and transcript, then notify; media/ reads and writes the files
+    accounts.py  two batches of deletions, and who is told what became of them
     nights.py    a nightly schedule, fast-forwarded through a month in which the clocks change
+    payments.py  sagas: what was done is undone when a later step fails
     api.py       calls within a rate limit; bureau.py is the server that counts violations
-    services.py  the application of these two; company.py what they share
+    services.py  the application of these five; company.py what they share
 
     story.py     what happens, chapter by chapter; stage.py what chapters play on
     world.py     the database that it happens in, and how that is left as it was found

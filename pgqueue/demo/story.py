@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgqueue.demo import checks
+from pgqueue.demo.accounts import Deletions
 from pgqueue.demo.api import Scores
 from pgqueue.demo.company import FOLDER, app
 from pgqueue.demo.fleet import Fleet
 from pgqueue.demo.nights import Nights
+from pgqueue.demo.payments import Payments
 from pgqueue.demo.show import Show
 from pgqueue.demo.signup import SignUps
 from pgqueue.demo.stage import Stage
+from pgqueue.demo.video import Videos
 from pgqueue.demo.world import world
 from pgqueue.errors import ConfigError
 
@@ -36,10 +39,13 @@ if TYPE_CHECKING:
 
 CHAPTERS: Mapping[str, type[Chapter]] = {
     "signup": SignUps,
+    "video": Videos,
+    "accounts": Deletions,
     "nights": Nights,
+    "payments": Payments,
     "api": Scores,
 }
-COMMAND = "pgq work pgqueue.demo.services:app --processes 2 -q api,nights -c 20"
+COMMAND = "pgq work pgqueue.demo.services:app --processes 2 -q video,payments,nights,api,accounts -c 20"
 PATIENCE_SECONDS = 60.0  # then the checks say what is missing
 LOOK_SECONDS = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

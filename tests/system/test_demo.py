@@ -86,6 +86,76 @@ DAMAGE: dict[str, dict[str, tuple[str, set[int]]]] = {
             {5, 6},
         ),
     },
+    "video": {
+        "a file is not what the film was": (
+            "update demo.media set faithful = false where file = 'harbour.gif'",
+            {0},
+        ),
+        "a file was never made": (
+            "delete from demo.media where file = 'harbour.gif'",
+            {0},
+        ),
+        "people were told twice": (
+            "insert into demo.notices select film, transcript, thumbnails from demo.notices limit 1",
+            {1},
+        ),
+        "nobody was told": (
+            "delete from demo.notices where film = 'harbour'",
+            {1},
+        ),
+        "something else was heard": (
+            "update demo.notices set transcript = 'The sheep leaves at dawn.' where film = 'harbour'",
+            {1},
+        ),
+        "there were no films": (
+            "delete from demo.films",
+            {0, 1, 2},
+        ),
+    },
+    "accounts": {
+        "an account is still there": (
+            "insert into demo.accounts values (7, 'Person 7', false)",
+            {0},
+        ),
+        "an order of a deleted account is left": (
+            (
+                "alter table demo.orders drop constraint orders_account_id_fkey; "
+                "insert into demo.orders values (7, 'glue')"
+            ),
+            {0},
+        ),
+        "a file of a deleted account is left": (
+            "insert into demo.account_files values (7)",
+            {0},
+        ),
+        "an account that was to stay is gone": (
+            "delete from demo.orders where account_id = 230; delete from demo.accounts where id = 230",
+            {0},
+        ),
+        "an order of one who stays is gone": (
+            "delete from demo.orders where account_id = 230 and item = 'glue'",
+            {0},
+        ),
+        "a callback ran twice": (
+            (
+                "insert into demo.deletion_reports "
+                "select batch, event, accounts_left, at from demo.deletion_reports limit 1"
+            ),
+            {1},
+        ),
+        "a callback did not run": (
+            "delete from demo.deletion_reports where batch = 'contested' and event = 'failed'",
+            {1},
+        ),
+        "the wrong callback ran": (
+            "update demo.deletion_reports set event = 'success' where batch = 'contested' and event = 'failed'",
+            {1},
+        ),
+        "a callback ran before the last deletion had ended": (
+            "update demo.deletion_reports set at = at - interval '1 hour' where event = 'success'",
+            {1},
+        ),
+    },
     "nights": {
         "a night was left out": (
             "delete from demo.daily_sales where day = (select day from demo.calendar where changes)",
@@ -104,6 +174,30 @@ DAMAGE: dict[str, dict[str, tuple[str, set[int]]]] = {
             {0},
         ),
     },
+    "payments": {
+        "a card was charged twice": (
+            (
+                "insert into demo.ledger (purchase_id, entry, goods, money) "
+                "select purchase_id, entry, goods, money from demo.ledger where purchase_id = 1 and entry = 'charge'"
+            ),
+            {0},
+        ),
+        "a purchase was not sent": (
+            "delete from demo.ledger where purchase_id = 1 and entry = 'courier'",
+            {0},
+        ),
+        "a refund never came": (
+            "delete from demo.ledger where purchase_id = 3 and entry = 'refund'",
+            {1},
+        ),
+        "what was done was undone in the order in which it was done": (
+            (
+                "update demo.ledger set entry = case entry when 'refund' then 'release' else 'refund' end "
+                "where purchase_id = 3 and entry in ('refund', 'release')"
+            ),
+            {1},
+        ),
+    },
     "api": {
         "a request within the limit was refused": (
             "update demo.api_log set status = 429, score = null where person = 'person-7' and api_key = 'careful'",
@@ -120,6 +214,10 @@ DAMAGE: dict[str, dict[str, tuple[str, set[int]]]] = {
         "the limit let all go at once": (
             "update demo.api_log set at_seconds = at_seconds / 100 where api_key = 'careful'",
             {1},
+        ),
+        "too many were started in a second": (
+            "update pgqueue_demo.finished_jobs set started_at = date_trunc('day', started_at) where queue = 'api'",
+            {2},
         ),
         "a job returned another score": (
             "update demo.api_log set score = score + 1 where person = 'person-7' and api_key = 'careful'",
@@ -198,12 +296,12 @@ def test_a_chapter_can_be_played_by_itself(chapter: str, dsn: str, tmp_path: Pat
 
 def test_a_chapter_that_there_is_not_is_an_error() -> None:
     done = subprocess.run(
-        [*PGQ, "demo", "--only", "api,cooking"], env=environment(), capture_output=True, text=True, check=False
+        [*PGQ, "demo", "--only", "video,cooking"], env=environment(), capture_output=True, text=True, check=False
     )
 
     assert (done.returncode, done.stderr) == (
         2,
-        'pgq: the demo has no chapter "cooking"; there are signup, nights, api\n',
+        'pgq: the demo has no chapter "cooking"; there are signup, video, accounts, nights, payments, api\n',
     )
 
 
