@@ -24,12 +24,14 @@ declare
   _missed integer[];
   _hits integer[];
   _upto integer;
-  _locked bigint[];
+  _got bigint[];
+  _left bigint[];
   _go bigint[];
   _over bigint[];
 begin
   select array_agg(n.id order by n.rank, n.id), array_agg(n.rank order by n.rank, n.id), array_agg(n.gather order by n.rank, n.id),
-         array_agg(true), array_agg(0), array_agg(0), array_agg(0), array_agg(0)
+         array_agg(not n.is_job or n.asks_failure or n.breached > 0 or n.missed > 0 order by n.rank, n.id),
+         array_agg(0), array_agg(0), array_agg(0), array_agg(0)
   into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
   from pgqueue.flow_nodes n where n.id = any (ready);
   loop
@@ -56,17 +58,20 @@ begin
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
     _upto := coalesce(array_position(_mays, true), cardinality(_ids));
-    _locked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update);
+    perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
+    _left := '{}';
     if true = any (_gathers[1 : _upto]) then
-      _locked := _locked || array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and n.gather order by n.rank, n.id
-                                  for no key update skip locked);
+      _got := array(select n.id from pgqueue.flow_nodes n
+                    where n.id = any (array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather)) and n.gather
+                    order by n.rank, n.id for no key update skip locked);
+      _left := array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather and g.id <> all (_got));
       insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
       select t.id, t.pending, t.breached, t.missed, t.hits
       from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as t (id, pending, breached, missed, hits)
-      where t.id <> all (_locked) and t.pending <> 0;
+      where t.id = any (_left) and t.pending <> 0;
     end if;
     with folded as (
-      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_locked)
+      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_got)
       returning d.child_id as id, d.pending, d.breached, d.missed, d.hits
     ), sums as (
       select t.id, sum(t.pending)::integer as pending, sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
@@ -79,7 +84,7 @@ begin
              pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
                            n.on_failure, n.patient) as outcome
       from sums s join pgqueue.flow_nodes n on n.id = s.id
-      where n.blocked and n.id = any (_locked)
+      where n.blocked and n.id <> all (_left)
     ), counted as (
       update pgqueue.flow_nodes n
       set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,

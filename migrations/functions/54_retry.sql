@@ -52,7 +52,7 @@ begin
   if _state = 'dead' then
     perform pgqueue.requeue_dead(array[retry.id], _at);
   else
-    perform pgqueue.requeue_cancelled(retry.id, _at);
+    perform pgqueue.requeue_cancelled(array[retry.id], _at);
   end if;
   return id;
 end $$;

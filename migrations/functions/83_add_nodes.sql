@@ -48,14 +48,16 @@ end $$;
 -- Raises PQ001 unknown parent; PQ002 a key is held; PQ004 invalid argument, with the entry's place.
 -- Locks: keys in the order of (queue, key); parents that were there before (adopt_parents); then, if one of those has ended, dependants.
 create function pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamptz) returns bigint[]
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set enable_nestloop = off as $$
 #variable_conflict use_column
 declare
   _day constant date := pgqueue.ensure_day(at);
   _size constant integer := jsonb_array_length(entries);
   _jobs jsonb;
   _ids bigint[];
+  _drawn bigint[];
   _held bigint[];
+  _verdicts boolean[];
   _order integer[];
   _error text;
   _children integer[];
@@ -87,11 +89,11 @@ begin
   perform pgqueue.check_new_jobs(_jobs);
   _order := pgqueue.flow_order(_size, array_remove(_parents, null),
     array(select l.child from unnest(_children, _parents) with ordinality as l (child, parent, place) where l.parent is not null order by l.place));
-  with drawn as (
-    select d.id, row_number() over (order by d.id) as turn from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d
-  )
-  select coalesce(array_agg(d.id order by o.place), '{}') into _ids
-  from unnest(_order) with ordinality as o (place, turn) join drawn d on d.turn = o.turn;
+  _drawn := array(select d.id from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d order by d.id);
+  _ids := _drawn;
+  for _i in 1 .. _size loop
+    _ids[_order[_i]] := _drawn[_i];
+  end loop;
   if exists (select from jsonb_array_elements(_jobs) j where j ? 'key') then
     _held := pgqueue.hold_keys(_jobs, _ids, at);
     for _i in 1 .. _size loop
@@ -119,12 +121,15 @@ begin
   select l.parent_id, _ids[l.child], l.place, l.condition
   from unnest(_parent_ids, _children, _places, _conditions) as l (parent_id, child, place, condition);
 
-  with linked as (
-    select l.child, count(*) filter (where p.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
-           coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) as missed,
-           coalesce(sum((p.outcome in ('cancelled', 'dead') and (l.condition = 'failed' or entries -> (l.child - 1) @> '{"verdict": true}'))::integer), 0) as hits
-    from unnest(_children, _parent_ids, _conditions) as l (child, parent_id, condition)
-    left join pgqueue.flow_nodes p on p.id = l.parent_id
+  _verdicts := array(select e.entry @> '{"verdict": true}' from jsonb_array_elements(entries) with ordinality as e (entry, place) order by e.place);
+  with outcomes as materialized (
+    select l.child, l.condition, case when l.parent is null then (select n.outcome from pgqueue.flow_nodes n where n.id = l.parent_id) end as outcome
+    from unnest(_children, _parents, _parent_ids, _conditions) as l (child, parent, parent_id, condition)
+  ), linked as materialized (
+    select l.child, count(*) filter (where l.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
+           coalesce(sum(pgqueue.breaches(l.condition, l.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, l.outcome)), 0) as missed,
+           coalesce(sum(pgqueue.hits(l.condition, l.outcome, _verdicts[l.child])), 0) as hits
+    from outcomes l
     group by l.child
   ), given as materialized (
     select _ids[g.place] as id, g.place, coalesce(g.run_at, at + g.delay, at) as due, coalesce(nullif(g.args, 'null'), '{}') as args, nullif(g.meta, 'null') as meta,

@@ -24,14 +24,14 @@ begin
   _ids := array(select n.id from pgqueue.flow_nodes n
                 where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
   _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
-  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.id <> all (_waiting) order by j.id);
+  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) except select unnest(_waiting) order by 1);
   _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
   update pgqueue.flow_nodes n set outcome = 'cancelled', ended_at = _at, blocked = false where n.id = any (_waiting);
   perform pgqueue.end_blocked(_blocked, _at, _reason);
   perform pgqueue.advance_nodes(_waiting, '{}', _at);
-  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting) and j.id <> all (_blocked);  -- their children have been told
-  foreach _id in array _waiting loop
-    perform pgqueue.cancel_waiting(_id, _at, _reason) where _id <> all (_blocked);
+  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting);  -- those that are left; their children have been told
+  foreach _id in array array(select j.id from pgqueue.queued_jobs j where j.id = any (_waiting) order by j.id) loop
+    perform pgqueue.cancel_waiting(_id, _at, _reason);
   end loop;
   insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
   perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';

@@ -11,20 +11,28 @@ declare
   _node record;
   _kind text;
   _plain bigint[];
+  _dead bigint[];
+  _cancelled bigint[];
   _back bigint[] := '{}';
 begin
   update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
   if not found then
     perform pgqueue.unknown_flow(flow_id);
   end if;
-  _plain := array(select d.id from pgqueue.dead_jobs d
-                  where d.id = any (array(select n.id from pgqueue.flow_nodes n
-                                          where n.flow_id = retry_flow.flow_id and n.outcome = 'dead' and n.is_job and n.role = 'member'))
-                    and d.key is null and d.attempt > 0 and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
-                  order by d.id for update);
-  if _plain <> '{}' then  -- members of a large batch, at once
-    perform pgqueue.requeue_dead(_plain, _at);
-    _back := _plain;
+  if _kind <> 'saga' then  -- what waits for nobody, as members of a batch do, goes at once: no order is to be kept
+    _plain := array(select n.id from pgqueue.flow_nodes n
+                    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled') and n.is_job
+                      and not exists (select from pgqueue.flow_links l where l.child_id = n.id));
+    _dead := array(select d.id from pgqueue.dead_jobs d
+                   where d.id = any (_plain) and d.key is null and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                   order by d.id for update of d);
+    _cancelled := array(select f.id from pgqueue.finished_jobs f
+                        where f.id = any (_plain) and not f.succeeded and f.key is null
+                          and exists (select from pgqueue.job_args a where a.id = f.id and a.day = f.args_day)
+                        order by f.id for update of f);
+    perform pgqueue.requeue_dead(_dead, _at) where _dead <> '{}';
+    perform pgqueue.requeue_cancelled(_cancelled, _at) where _cancelled <> '{}';
+    _back := _dead || _cancelled;
   end if;
   for _node in
     select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
