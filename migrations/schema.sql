@@ -2,8 +2,7 @@ CREATE SCHEMA pgqueue;
 COMMENT ON SCHEMA pgqueue IS 'made by pgqueue';
 CREATE FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -11,7 +10,9 @@ declare
   _size constant integer := jsonb_array_length(entries);
   _jobs jsonb;
   _ids bigint[];
+  _drawn bigint[];
   _held bigint[];
+  _verdicts boolean[];
   _order integer[];
   _error text;
   _children integer[];
@@ -43,11 +44,11 @@ begin
   perform pgqueue.check_new_jobs(_jobs);
   _order := pgqueue.flow_order(_size, array_remove(_parents, null),
     array(select l.child from unnest(_children, _parents) with ordinality as l (child, parent, place) where l.parent is not null order by l.place));
-  with drawn as (
-    select d.id, row_number() over (order by d.id) as turn from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d
-  )
-  select coalesce(array_agg(d.id order by o.place), '{}') into _ids
-  from unnest(_order) with ordinality as o (place, turn) join drawn d on d.turn = o.turn;
+  _drawn := array(select d.id from (select nextval('pgqueue.job_ids') as id from generate_series(1, _size)) d order by d.id);
+  _ids := _drawn;
+  for _i in 1 .. _size loop
+    _ids[_order[_i]] := _drawn[_i];
+  end loop;
   if exists (select from jsonb_array_elements(_jobs) j where j ? 'key') then
     _held := pgqueue.hold_keys(_jobs, _ids, at);
     for _i in 1 .. _size loop
@@ -74,12 +75,15 @@ begin
   insert into pgqueue.flow_links (parent_id, child_id, place, condition)
   select l.parent_id, _ids[l.child], l.place, l.condition
   from unnest(_parent_ids, _children, _places, _conditions) as l (parent_id, child, place, condition);
-  with linked as (
-    select l.child, count(*) filter (where p.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
-           coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) as missed,
-           coalesce(sum((p.outcome in ('cancelled', 'dead') and (l.condition = 'failed' or entries -> (l.child - 1) @> '{"verdict": true}'))::integer), 0) as hits
-    from unnest(_children, _parent_ids, _conditions) as l (child, parent_id, condition)
-    left join pgqueue.flow_nodes p on p.id = l.parent_id
+  _verdicts := array(select e.entry @> '{"verdict": true}' from jsonb_array_elements(entries) with ordinality as e (entry, place) order by e.place);
+  with outcomes as materialized (
+    select l.child, l.condition, case when l.parent is null then (select n.outcome from pgqueue.flow_nodes n where n.id = l.parent_id) end as outcome
+    from unnest(_children, _parents, _parent_ids, _conditions) as l (child, parent, parent_id, condition)
+  ), linked as materialized (
+    select l.child, count(*) filter (where l.outcome is null) as pending, count(*) as parents, bool_or(l.condition = 'failed') as asks_failure,
+           coalesce(sum(pgqueue.breaches(l.condition, l.outcome)), 0) as breached, coalesce(sum(pgqueue.misses(l.condition, l.outcome)), 0) as missed,
+           coalesce(sum(pgqueue.hits(l.condition, l.outcome, _verdicts[l.child])), 0) as hits
+    from outcomes l
     group by l.child
   ), given as materialized (
     select _ids[g.place] as id, g.place, coalesce(g.run_at, at + g.delay, at) as due, coalesce(nullif(g.args, 'null'), '{}') as args, nullif(g.meta, 'null') as meta,
@@ -233,12 +237,14 @@ declare
   _missed integer[];
   _hits integer[];
   _upto integer;
-  _locked bigint[];
+  _got bigint[];
+  _left bigint[];
   _go bigint[];
   _over bigint[];
 begin
   select array_agg(n.id order by n.rank, n.id), array_agg(n.rank order by n.rank, n.id), array_agg(n.gather order by n.rank, n.id),
-         array_agg(true), array_agg(0), array_agg(0), array_agg(0), array_agg(0)
+         array_agg(not n.is_job or n.asks_failure or n.breached > 0 or n.missed > 0 order by n.rank, n.id),
+         array_agg(0), array_agg(0), array_agg(0), array_agg(0)
   into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
   from pgqueue.flow_nodes n where n.id = any (ready);
   loop
@@ -265,17 +271,20 @@ begin
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
     _upto := coalesce(array_position(_mays, true), cardinality(_ids));
-    _locked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update);
+    perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
+    _left := '{}';
     if true = any (_gathers[1 : _upto]) then
-      _locked := _locked || array(select n.id from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and n.gather order by n.rank, n.id
-                                  for no key update skip locked);
+      _got := array(select n.id from pgqueue.flow_nodes n
+                    where n.id = any (array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather)) and n.gather
+                    order by n.rank, n.id for no key update skip locked);
+      _left := array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather and g.id <> all (_got));
       insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
       select t.id, t.pending, t.breached, t.missed, t.hits
       from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as t (id, pending, breached, missed, hits)
-      where t.id <> all (_locked) and t.pending <> 0;
+      where t.id = any (_left) and t.pending <> 0;
     end if;
     with folded as (
-      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_locked)
+      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_got)
       returning d.child_id as id, d.pending, d.breached, d.missed, d.hits
     ), sums as (
       select t.id, sum(t.pending)::integer as pending, sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
@@ -288,7 +297,7 @@ begin
              pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
                            n.on_failure, n.patient) as outcome
       from sums s join pgqueue.flow_nodes n on n.id = s.id
-      where n.blocked and n.id = any (_locked)
+      where n.blocked and n.id <> all (_left)
     ), counted as (
       update pgqueue.flow_nodes n
       set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
@@ -482,14 +491,14 @@ begin
   _ids := array(select n.id from pgqueue.flow_nodes n
                 where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
   _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
-  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.id <> all (_waiting) order by j.id);
+  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) except select unnest(_waiting) order by 1);
   _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
   update pgqueue.flow_nodes n set outcome = 'cancelled', ended_at = _at, blocked = false where n.id = any (_waiting);
   perform pgqueue.end_blocked(_blocked, _at, _reason);
   perform pgqueue.advance_nodes(_waiting, '{}', _at);
-  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting) and j.id <> all (_blocked);  -- their children have been told
-  foreach _id in array _waiting loop
-    perform pgqueue.cancel_waiting(_id, _at, _reason) where _id <> all (_blocked);
+  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting);  -- those that are left; their children have been told
+  foreach _id in array array(select j.id from pgqueue.queued_jobs j where j.id = any (_waiting) order by j.id) loop
+    perform pgqueue.cancel_waiting(_id, _at, _reason);
   end loop;
   insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
   perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
@@ -2344,34 +2353,37 @@ begin
   )
   select g.id from given g where not exists (select from stored s where s.job_id = g.id);
 end $$;
-CREATE FUNCTION pgqueue.requeue_cancelled(id bigint, at timestamp with time zone) RETURNS boolean
+CREATE FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
-  _queue text;
+  _ids bigint[];
 begin
   with gone as (
-    delete from pgqueue.finished_jobs f where f.id = requeue_cancelled.id and not f.succeeded
+    delete from pgqueue.finished_jobs f where f.id = any (ids) and not f.succeeded
     returning f.id, f.finished_at, f.started_at, f.worker_id, f.created_at, f.args_day, f.attempt, f.priority, f.suspect, f.max_attempts, f.timeout,
               f.queue, f.task, f.key, f.error
   ), logged as (
     insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
     select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+    select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+           exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
+    from gone g
+    returning id
   )
-  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
-  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
-         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
-  from gone g
-  returning queue into _queue;
-  if not found then
-    return false;
+  select array_agg(q.id order by q.id) into _ids from queued q;
+  if _ids is null then
+    return 0;
   end if;
-  perform pgqueue.reopen_nodes(array[id], at);
-  perform pgqueue.line_up(array[id], at);
-  delete from pgqueue.cancel_requests c where c.job_id = requeue_cancelled.id;
-  perform pgqueue.wake(_queue);
-  return true;
+  perform pgqueue.reopen_nodes(_ids, at);
+  perform pgqueue.line_up(_ids, at);
+  delete from pgqueue.cancel_requests c where c.job_id = any (_ids);
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
+  return cardinality(_ids);
 end $$;
 CREATE FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -2536,7 +2548,7 @@ begin
   if _state = 'dead' then
     perform pgqueue.requeue_dead(array[retry.id], _at);
   else
-    perform pgqueue.requeue_cancelled(retry.id, _at);
+    perform pgqueue.requeue_cancelled(array[retry.id], _at);
   end if;
   return id;
 end $$;
@@ -2553,20 +2565,28 @@ declare
   _node record;
   _kind text;
   _plain bigint[];
+  _dead bigint[];
+  _cancelled bigint[];
   _back bigint[] := '{}';
 begin
   update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
   if not found then
     perform pgqueue.unknown_flow(flow_id);
   end if;
-  _plain := array(select d.id from pgqueue.dead_jobs d
-                  where d.id = any (array(select n.id from pgqueue.flow_nodes n
-                                          where n.flow_id = retry_flow.flow_id and n.outcome = 'dead' and n.is_job and n.role = 'member'))
-                    and d.key is null and d.attempt > 0 and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
-                  order by d.id for update);
-  if _plain <> '{}' then  -- members of a large batch, at once
-    perform pgqueue.requeue_dead(_plain, _at);
-    _back := _plain;
+  if _kind <> 'saga' then  -- what waits for nobody, as members of a batch do, goes at once: no order is to be kept
+    _plain := array(select n.id from pgqueue.flow_nodes n
+                    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled') and n.is_job
+                      and not exists (select from pgqueue.flow_links l where l.child_id = n.id));
+    _dead := array(select d.id from pgqueue.dead_jobs d
+                   where d.id = any (_plain) and d.key is null and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                   order by d.id for update of d);
+    _cancelled := array(select f.id from pgqueue.finished_jobs f
+                        where f.id = any (_plain) and not f.succeeded and f.key is null
+                          and exists (select from pgqueue.job_args a where a.id = f.id and a.day = f.args_day)
+                        order by f.id for update of f);
+    perform pgqueue.requeue_dead(_dead, _at) where _dead <> '{}';
+    perform pgqueue.requeue_cancelled(_cancelled, _at) where _cancelled <> '{}';
+    _back := _dead || _cancelled;
   end if;
   for _node in
     select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
@@ -4564,7 +4584,7 @@ REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(id bigint, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.rescue() FROM PUBLIC;
