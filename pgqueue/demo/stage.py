@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 from pgqueue.schema import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -28,9 +28,11 @@ class Stage:
     made: World
     conn: Connection[Any]
     folder: Path
+    check: Callable[[], None]  # raises when the demo was told to stop
 
     def ask(self, sql: Any, params: Sequence[Any] | None = None) -> Any:
         """Return the first row of what a statement says; `pgqueue.` in it is the queue's schema."""
+        self.check()
         return self.conn.execute(render(sql, self.made.schema), params).fetchone()
 
     def execute(self, sql: Any, params: Sequence[Any]) -> None:

@@ -70,12 +70,12 @@ def play(
     chapters = _chosen(only)
     show = Show(console)
     try:
-        with _signals(), ExitStack() as stack:
+        with _signals() as check, ExitStack() as stack:
             show.say("a database ...")
             made, conn = stack.enter_context(world(dsn, *(sql for name in chapters for sql in CHAPTERS[name].tables)))
             show.say(f"migrated: {made.server}")
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pgq-demo-")))
-            stage = Stage(show, made, conn, folder)
+            stage = Stage(show, made, conn, folder, check)
             with show:
                 _perform(stage, [CHAPTERS[name](stage) for name in chapters])
             if before_checks is not None:
@@ -156,20 +156,30 @@ def _verdicts(stage: Stage, chapters: Sequence[str]) -> bool:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn the first of the signals that end programs into Stopped, and ignore the rest while things are cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _signals() -> Iterator[Callable[[], None]]:
+    """Turn the first of the signals that end programs into Stopped, and ignore the rest while things are cleaned up.
+
+    What is lent raises it again: when a signal comes during a finalizer, Python throws away what its handler raises.
+    """
+    told: list[int] = []
+
+    def check() -> None:
+        if told:
+            raise Stopped(told[0])
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
+        told.append(number)
+        check()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
 
     before = {each: signal.signal(each, stop) for each in _SIGNALS}
     try:
-        yield
+        yield check
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

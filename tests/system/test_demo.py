@@ -23,6 +23,7 @@ from pgqueue import demo
 from pgqueue.demo import checks
 from pgqueue.demo.bureau import BURST, Bureau, score
 from pgqueue.demo.nights import change_after
+from pgqueue.demo.payments import Payments
 from pgqueue.demo.signup import SignUps
 from pgqueue.demo.smtp import MailServer
 from pgqueue.demo.story import CHAPTERS, promises
@@ -331,6 +332,20 @@ def test_an_interrupted_demo_cleans_up(dsn: str, conn: psycopg.Connection[Any], 
     assert conn.execute(SCHEMAS).fetchone() == before
     assert conn.execute(WORKERS).fetchone() == (0,)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_came_during_a_finalizer_is_not_forgotten(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def begin(_: Payments) -> None:
+        Gone()
+
+    monkeypatch.setattr(Payments, "begin", begin)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+    assert demo.run(dsn, only=["payments"], console=Console(quiet=True)) == 128 + signal.SIGTERM
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
