@@ -22,6 +22,8 @@ COLUMNS: tuple[output.Column, ...] = (
     ("oldest due", output.text("oldest_due_age")),
     ("done/min", output.text("throughput")),
     ("failed/min", output.text("failures")),
+    ("fair", output.text("fair")),
+    ("aging", output.text("aging")),
 )
 
 

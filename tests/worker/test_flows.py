@@ -291,6 +291,36 @@ def test_what_is_added_may_wait_for_the_job_that_adds_it(app: App, start: Start,
     assert ran == ["first", "after", "last", "next"]
 
 
+def test_what_is_added_and_skipped_holds_nobody_up(app: App, start: Start, note: Any, ran: list[Any]) -> None:
+    @app.task
+    async def first(ctx: Context) -> None:
+        await ctx.add(batch([note.job(1)], on_failed=note.job("failed")), saga((note.job(2), note.job("undo"))))
+
+    flow = chain(first.job(), note.job(3)).enqueue()
+
+    start(app)
+
+    assert flow.result(timeout=SECONDS) == 3
+    assert sorted(ran[:2]) == [1, 2]
+    assert ran[2:] == [3]
+
+
+def test_a_step_is_undone_also_when_what_it_added_failed(
+    app: App, start: Start, note: Any, broken: Any, ran: list[Any]
+) -> None:
+    @app.task
+    async def step(ctx: Context) -> None:
+        await ctx.add(broken.job("added"))
+
+    flow = saga((step.job(), note.job("undo")), (note.job("next"), None)).enqueue()
+
+    start(app)
+
+    with pytest.raises(FlowFailed):
+        flow.result(timeout=SECONDS)
+    assert ran == ["added", "undo"]
+
+
 def test_what_an_attempt_adds_in_a_transaction_is_gone_when_it_rolls_back(
     app: App, start: Start, note: Any, ran: list[Any], connect: Connect
 ) -> None:

@@ -1,4 +1,6 @@
 -- Every queue.
-select q.queue, q.paused, q.scheduled, q.blocked, q.ready, q.running, q.succeeded, q.cancelled, q.dead, q.oldest_due_age, q.throughput, q.failures
+select q.queue, q.paused, q.scheduled, q.blocked, q.ready, q.running, q.succeeded, q.cancelled, q.dead, q.oldest_due_age, q.throughput, q.failures,
+       coalesce(p.fair, false) as fair, p.aging
 from pgqueue.queues q
+left join pgqueue.queue_policies p on p.queue = q.queue
 order by q.queue
