@@ -153,8 +153,10 @@ begin
   perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
   with links as (
     insert into pgqueue.flow_links (parent_id, child_id, place, condition)
-    select i.id, l.child_id, l.place, l.condition
-    from unnest(_ids) as i (id), pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
+    select i.id, l.child_id, l.place, case when l.condition = 'succeeded' then 'not_failed'
+                                          when l.condition = 'if_succeeded' and c.role = 'undo' then 'ended' else l.condition end
+    from unnest(_ids) as i (id), pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
+    where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
     returning parent_id, child_id, condition
   ), told as materialized (
     select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,

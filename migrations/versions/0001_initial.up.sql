@@ -4060,7 +4060,8 @@ begin
 end $$;
 -- functions/85_add_to_flow.sql
 -- Adds jobs to the flow of a running job, as entries of enqueue_flow, while that attempt holds its lease: whatever waits for the calling job
--- waits for them too, by the same conditions, so that a batch can grow while it runs. They may wait for each other, for the calling
+-- waits for them too, by the same conditions, so that a batch can grow while it runs. Of those added some may be skipped (callbacks of a
+-- batch, undos), which holds nobody up; and an undo waits for what its step has added, whatever becomes of that. They may wait for each other, for the calling
 -- job, and for what comes before it. Returns their ids in the order of the entries.
 -- I4, I6: the lease is locked until the caller's transaction ends, so the calling job cannot settle before, and what waits for it is not
 -- let go before it knows its new parents.
@@ -4090,8 +4091,10 @@ begin
   perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
   with links as (
     insert into pgqueue.flow_links (parent_id, child_id, place, condition)
-    select i.id, l.child_id, l.place, l.condition
-    from unnest(_ids) as i (id), pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
+    select i.id, l.child_id, l.place, case when l.condition = 'succeeded' then 'not_failed'
+                                          when l.condition = 'if_succeeded' and c.role = 'undo' then 'ended' else l.condition end
+    from unnest(_ids) as i (id), pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
+    where l.parent_id = add_to_flow.job_id and l.child_id = any (_children)
     returning parent_id, child_id, condition
   ), told as materialized (
     select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,
