@@ -195,10 +195,10 @@ class Context:
         """Add jobs or flows to this job's flow, as long as this attempt holds its lease; return the jobs' handles.
 
         Awaited in async handlers. Whatever waits for this job waits for the new ones too, a batch's callbacks among
-        them; of a saga's step also its undo. They may start at once, or with `when="succeeded"` ("ended", "failed") once this job has. With `conn` they
-        are added in the handler's own transaction; else at once, and again by the next attempt if this one fails
-        after it: `ctx.step` or a key keeps that from happening. Raises LeaseLost, ArgumentError, KeyTaken, and
-        StateConflict for a job that belongs to no flow.
+        them; of a saga's step also its undo. They may start at once, or with `when="succeeded"` ("ended", "failed")
+        once this job has. With `conn` they are added in the handler's own transaction; else at once, and again by the
+        next attempt if this one fails after it: a key, or `conn`, keeps that from happening. Raises LeaseLost,
+        ArgumentError, KeyTaken, and StateConflict for a job that belongs to no flow.
         """
         plan = lay_all(members, after=self.job_id, when=when)
         call = calls.add_to_flow(self.job_id, self.token, plan.as_json())
