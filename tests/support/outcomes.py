@@ -24,6 +24,19 @@ class Jobs:
         assert found is not None
         return found
 
+    def lose_workers(self) -> None:
+        """Let all workers be silent for too long, and rescue their jobs; a rescue passes by one that claims at that
+        moment, so it is tried until it found some.
+        """
+        stale = "update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour' where lost_at is null"
+
+        def rescued() -> bool:
+            with self.conn.transaction():  # one, so that no heartbeat comes in between
+                self.conn.execute(stale)
+                return bool(self.conn.execute("select jobs from pgqueue.rescue()").fetchall())
+
+        wait_until(rescued)
+
     def attempts(self, job: Any) -> list[tuple[int, str]]:
         """(attempt, outcome), in order."""
         return self.conn.execute(

@@ -39,15 +39,6 @@ def put(the: Jobs, task: str, arguments: str = "{}") -> int:
     return int(the.conn.execute("select pgqueue.enqueue(%s, %s::jsonb)", [task, arguments]).fetchall()[0][0])
 
 
-def declare_lost(the: Jobs) -> None:
-    def declared() -> bool:
-        with the.conn.transaction():  # one, so that no heartbeat comes in between
-            the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
-            return bool(the.conn.execute("select worker_id from pgqueue.rescue()").fetchall())
-
-    wait_until(declared)  # a worker that is claiming at this very moment is passed by
-
-
 def test_a_worker_declared_lost_stops_its_handlers_and_begins_again(
     jobs_app: App, start: Start, the: Jobs, ledger: Ledger
 ) -> None:
@@ -56,7 +47,7 @@ def test_a_worker_declared_lost_stops_its_handlers_and_begins_again(
     wait_until(lambda: len({entry.job for entry in ledger.read("alive")}) == 3)
     before = worker.id
 
-    declare_lost(the)
+    the.lose_workers()
 
     wait_until(
         lambda: the.conn.execute("select id from pgqueue.workers where alive").fetchall() not in ([], [(before,)])
@@ -74,7 +65,7 @@ def test_a_lone_worker_takes_up_again_what_it_lost(jobs_app: App, start: Start, 
     start(jobs_app, lease_seconds=LEASE)
     wait_until(lambda: ledger.read("alive"))
 
-    declare_lost(the)
+    the.lose_workers()
 
     the.wait(handle, "succeeded")
     assert the.attempts(handle) == [(1, "lost"), (2, "succeeded")]

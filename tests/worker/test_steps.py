@@ -391,9 +391,7 @@ def test_i4_a_zombie_stores_nothing_and_begins_no_further_step(app: App, start: 
     handle = pay.enqueue()
     start(app, lease_seconds=60.0)
     wait_until(lambda: ran == ["charge"])
-    with the.conn.transaction():  # no heartbeat comes in between
-        the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
-        the.conn.execute("select pgqueue.rescue()")
+    the.lose_workers()
     start(app)
     the.wait(handle, "succeeded")
     go.set()

@@ -161,8 +161,7 @@ def test_a_zombie_is_refused_and_its_effects_roll_back(
     handle = pay.enqueue()
     start(app, lease_seconds=60.0)
     the.wait(handle, "running")
-    the.conn.execute("update pgqueue.worker_processes set heartbeat_at = now() - interval '1 hour'")
-    the.conn.execute("select pgqueue.rescue()")
+    the.lose_workers()
     start(app)  # what was lost runs alone, and the first worker is not alone with its zombie
     the.wait(handle, "succeeded")
     go.set()
