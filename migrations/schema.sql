@@ -684,7 +684,7 @@ begin
            c.expires_at <= at, c.key, a.gates ->> 'group'
     from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
     order by c.priority, c.id;
-    exit when _room <= 0 or _round > 2 and _room < max_jobs;  -- what it has should not wait for long
+    exit when _room < max_jobs;  -- what it has should not wait
     if current_setting('pgq.busy', true) = at::text then
       kind := 'busy';
       return next;
@@ -1343,7 +1343,7 @@ declare
   _weight integer;
   _stop text;
 begin
-  _ids := _ids || array(  -- those in line for a rate whose time has come are served before those that come from behind
+  _ids := _ids || array(  -- those in line for a rate are served first, in its order: the time they were told is only when to come back
     select l.id
     from (select distinct o.key as name, o.value ->> 'key' as key
           from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
@@ -1353,7 +1353,7 @@ begin
              from (select w.job_id, w.priority from pgqueue.lane_waits w where w.kind = 'limit' and w.name = lane.name and w.key = lane.key
                    order by w.priority, w.job_id limit 2 * room) w
              join pgqueue.queued_jobs j on j.id = w.job_id
-             where j.queue = gate_limits.queue and j.task = any (tasks) and j.run_at <= at and j.worker_id is null and not j.suspect
+             where j.queue = gate_limits.queue and j.task = any (tasks) and j.worker_id is null and not j.suspect
                and j.id <> all (ids)
              order by w.priority, w.job_id limit room
              for update of j skip locked) l);
@@ -1372,7 +1372,10 @@ begin
     cross join lateral jsonb_each(a.gates -> 'limits') o
     left join pgqueue.limit_rules r on r.name = o.key
     where j.id = any (_ids)
-    group by j.id order by j.priority, j.id <> all (ids) desc, j.run_at, j.id
+    group by j.id
+    order by j.priority,
+             bool_or(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key and w.key = o.value ->> 'key')) desc,
+             j.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
@@ -1430,11 +1433,11 @@ begin
         end if;
       end loop;
     else
-      continue when _stop = 'busy';
+      continue when _stop = 'busy' or _job.id <> all (ids);  -- who was only looked up in the line stays as he is
       _late_ids := _late_ids || _job.id;
       _late_places := _late_places || _place;
       _late_weights := _late_weights || _job.weights[cardinality(_places)];
-      _late_why := _late_why || _stop;
+      _late_why := _late_why || case when _stop = 'dated' and _job.in_line[cardinality(_places)] then 'again' else _stop end;
     end if;
   end loop;
   if 'busy' = any (_states) then
@@ -1453,6 +1456,8 @@ begin
     select t.id, t.place,
            case t.why
              when 'full' then 'infinity'
+             when 'again' then greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place]
+                               + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
              when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
                                + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
              else at + interval '1 s'

@@ -75,7 +75,7 @@ begin
            c.expires_at <= at, c.key, a.gates ->> 'group'
     from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day
     order by c.priority, c.id;
-    exit when _room <= 0 or _round > 2 and _room < max_jobs;  -- what it has should not wait for long
+    exit when _room < max_jobs;  -- what it has should not wait
     if current_setting('pgq.busy', true) = at::text then
       kind := 'busy';
       return next;

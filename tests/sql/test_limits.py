@@ -197,7 +197,7 @@ def test_a_limited_job_costs_no_slot_and_the_next_one_is_claimed(conn: Conn, wor
     ids = limited(conn, 50)
     free = enqueue(conn)
 
-    found = worker.step(2).leases
+    found = worker.step(2).leases + worker.step(1).leases  # a claim that has something does not look on; it says more
 
     assert sorted(lease.id for lease in found) == [ids[0], free]
 
