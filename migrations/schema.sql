@@ -1358,6 +1358,7 @@ begin
              order by w.priority, w.job_id limit room
              for update of j skip locked) l);
   for _job in
+    select c.* from (
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
            array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
@@ -1372,10 +1373,8 @@ begin
     cross join lateral jsonb_each(a.gates -> 'limits') o
     left join pgqueue.limit_rules r on r.name = o.key
     where j.id = any (_ids)
-    group by j.id
-    order by j.priority,
-             bool_or(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key and w.key = o.value ->> 'key')) desc,
-             j.id
+    group by j.id) c
+    order by c.priority, true = any (c.in_line) desc, c.id
   loop
     exit when cardinality(_ok) >= room;
     _stop := null;
