@@ -6,11 +6,15 @@
 -- A gathering child is not waited for: who finds its row locked leaves a delta, and whoever has the row next (the next parent, or
 -- fold_nodes) adds up. Both may pass each other only in such a way that a delta stays behind, and fold_nodes looks for those.
 -- I14: children are locked by (rank, id), which ascends along every link. All children at hand are locked at once only up to the first
--- one that may end by itself, because its children may come before the others'. Jobs that are let go or end are locked after
+-- one that may end by itself and has children, because these may come before the others. Only where more than 200 are at hand, when
+-- something wide fails, all of them are locked at once, or it would take minutes: two such cascades that cross could end in a deadlock,
+-- which PostgreSQL breaks, and whose settle is sent again. Jobs that are let go or end are locked after
 -- their node; whoever cancels a blocked job has locked its node first (try_waiting).
 -- A death right after it: it has committed with the settle, or neither has.
+-- Plans: each table is read by an array of ids or by one id (lateral, not pulled up by its offset 0), whatever the
+-- statistics say; arrays of thousands of ids meet in hash joins.
 create function pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -39,15 +43,17 @@ begin
       with told as (
         select c.id, c.rank, c.gather, not c.is_job or c.asks_failure as may, 1 as pending, pgqueue.breaches(l.condition, p.outcome) as breached,
                pgqueue.misses(l.condition, p.outcome) as missed, pgqueue.hits(l.condition, p.outcome, c.verdict) as hits
-        from unnest(_ended) as e (id)
-        join pgqueue.flow_nodes p on p.id = e.id
-        join pgqueue.flow_links l on l.parent_id = p.id
-        join pgqueue.flow_nodes c on c.id = l.child_id
-        where c.blocked
+        from pgqueue.flow_nodes p
+        join pgqueue.flow_links l on l.parent_id = p.id and l.parent_id = any (_ended)
+        cross join lateral (select n.id, n.rank, n.gather, n.is_job, n.asks_failure, n.verdict from pgqueue.flow_nodes n
+                            where n.id = l.child_id and n.blocked offset 0) c
+        where p.id = any (_ended)
         union all
         select t.* from unnest(_ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits) as t
       ), sums as (
-        select t.id, t.rank, t.gather, bool_or(t.may or t.breached > 0 or t.missed > 0) as may, sum(t.pending)::integer as pending,
+        select t.id, t.rank, t.gather,
+               case when bool_or(t.may or t.breached > 0 or t.missed > 0) then exists (select from pgqueue.flow_links x where x.parent_id = t.id) else false end as may,
+               sum(t.pending)::integer as pending,
                sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
         from told t group by t.id, t.rank, t.gather order by t.rank, t.id
       )
@@ -57,7 +63,7 @@ begin
       from sums s;
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
-    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    _upto := case when cardinality(_ids) > 200 then cardinality(_ids) else coalesce(array_position(_mays, true), cardinality(_ids)) end;
     perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
     _left := '{}';
     if true = any (_gathers[1 : _upto]) then
@@ -84,13 +90,13 @@ begin
              pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
                            n.on_failure, n.patient) as outcome
       from sums s join pgqueue.flow_nodes n on n.id = s.id
-      where n.blocked and n.id <> all (_left)
+      where n.id = any (_ids[1 : _upto]) and n.blocked and n.id <> all (_left)
     ), counted as (
       update pgqueue.flow_nodes n
       set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
           outcome = case when not n.is_job or j.outcome <> 'succeeded' then j.outcome end,
           ended_at = case when not n.is_job or j.outcome <> 'succeeded' then at end
-      from judged j where n.id = j.id
+      from judged j where n.id = any (_ids[1 : _upto]) and n.id = j.id
       returning n.id, n.rank, n.is_job, n.blocked, n.outcome
     )
     select array_agg(c.id order by c.id) filter (where not c.blocked and c.outcome is null), array_agg(c.id) filter (where c.outcome is not null),
@@ -124,9 +130,8 @@ declare
 begin
   perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for no key update;
   with gone as (
-    update pgqueue.queued_jobs j set run_at = greatest(n.due, at)
-    from pgqueue.flow_nodes n
-    where j.id = any (ids) and n.id = j.id and j.worker_id is null
+    update pgqueue.queued_jobs j set run_at = greatest((select n.due from pgqueue.flow_nodes n where n.id = j.id), at)
+    where j.id = any (ids) and j.worker_id is null
     returning j.queue, j.run_at
   )
   select array_agg(distinct g.queue order by g.queue) into _queues from gone g where g.run_at < at + interval '10 s';
@@ -151,9 +156,10 @@ begin
            case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
                 else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
                   select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
-                  from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
+                  from pgqueue.flow_links l
+                  cross join lateral (select x.id, x.is_job, x.task, x.outcome from pgqueue.flow_nodes x where x.id = l.parent_id offset 0) p
                   where l.child_id = g.id and pgqueue.breaches(l.condition, p.outcome) > 0 order by l.place limit 1), 'a job that it waited for failed')) end as error
-    from gone g join pgqueue.flow_nodes n on n.id = g.id
+    from gone g cross join lateral (select x.outcome, x.due from pgqueue.flow_nodes x where x.id = g.id offset 0) n
   ), finished as (
     insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
                                        suspect, queue, task, key, timeout, error)
@@ -161,7 +167,7 @@ begin
            t.task, t.key, t.timeout, t.error
     from told t where t.outcome <> 'dead'
   ), evidence as (
-    delete from pgqueue.job_attempts a using told t where a.job_id = t.id and t.outcome = 'dead'
+    delete from pgqueue.job_attempts a where a.job_id = any (array(select t.id from told t where t.outcome = 'dead'))
     returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
   ), died as (
     insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, suspect, queue,
@@ -172,7 +178,7 @@ begin
                      from (select x.attempt_row, x.attempt from evidence x where x.job_id = t.id order by x.attempt desc limit 100) e), '[]')
     from told t where t.outcome = 'dead'
   ), asked as (
-    delete from pgqueue.cancel_requests c using told t where c.job_id = t.id
+    delete from pgqueue.cancel_requests c where c.job_id = any (ids)
   )
   delete from pgqueue.job_keys k using told t
   where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);

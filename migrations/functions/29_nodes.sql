@@ -33,19 +33,18 @@ return ((condition = 'failed' or verdict) and outcome in ('cancelled', 'dead')):
 -- retry reopens it (I15). A dead undo tells in its dead letter what is left undone because of it.
 -- Locks: these nodes by (rank, id), then their dependants (advance_nodes). Those of running jobs are nobody's child any more.
 create function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
-  _ids bigint[];
+  _ids bigint[] := array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e);
   _undos bigint[];
 begin
-  perform from pgqueue.flow_nodes n
-  where n.id = any (array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e)) order by n.rank, n.id for no key update;
+  perform from pgqueue.flow_nodes n where n.id = any (_ids) order by n.rank, n.id for no key update;
   with gone as (
     update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result, ended_at = at, blocked = false
     from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb)
-    where n.id = e.id and n.outcome is null
+    where n.id = any (_ids) and n.id = e.id and n.outcome is null
     returning n.id, n.role, n.outcome
   )
   select array_agg(g.id), array_agg(g.id) filter (where g.role = 'undo' and g.outcome = 'dead') into _ids, _undos from gone g;

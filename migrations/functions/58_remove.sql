@@ -8,8 +8,9 @@ declare
   _state text;
   _job record;
 begin
-  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id join pgqueue.flow_nodes c on c.id = l.child_id
-             where p.id = remove.id and c.blocked and pgqueue.breaches(l.condition, p.outcome) > 0) then
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id
+             where p.id = remove.id and pgqueue.breaches(l.condition, p.outcome) > 0
+               and (select c.blocked from pgqueue.flow_nodes c where c.id = l.child_id)) then
     raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
   end if;
   loop

@@ -7,7 +7,7 @@
 -- Raises PQ005 when the lease is gone; PQ003 when the job belongs to no flow; what enqueue_flow raises.
 -- Locks: the calling job, then as add_nodes, then the children of the calling job by (rank, id); gathering ones get a delta.
 create function pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) returns setof bigint
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();
@@ -25,8 +25,7 @@ begin
     raise exception using errcode = 'PQ003', message = format('job %s belongs to no flow: enqueue its children, or a flow', job_id);
   end if;
   _ids := pgqueue.add_nodes(_flow, jobs, _rank, _now);
-  _children := array(select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
-                     where l.parent_id = add_to_flow.job_id and c.id <> all (_ids));
+  _children := array(select l.child_id from pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id <> all (_ids));
   perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
   with links as (
     insert into pgqueue.flow_links (parent_id, child_id, place, condition)
@@ -38,13 +37,15 @@ begin
   ), told as materialized (
     select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,
            coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0)::integer as missed, coalesce(sum(pgqueue.hits(l.condition, p.outcome, c.verdict)), 0)::integer as hits
-    from links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    from links l
+    join pgqueue.flow_nodes p on p.id = l.parent_id and p.id = any (_ids)
+    join pgqueue.flow_nodes c on c.id = l.child_id and c.id = any (_children)
     where c.blocked group by c.id, c.gather
   ), narrow as (
     update pgqueue.flow_nodes c
     set pending = c.pending + t.pending, breached = c.breached + t.breached, missed = c.missed + t.missed, hits = c.hits + t.hits,
         gather = c.pending + t.pending >= 100
-    from told t where c.id = t.id and not t.gather
+    from told t where c.id = any (_children) and c.id = t.id and not t.gather
   )
   insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
   select t.id, -t.pending, t.breached, t.missed, t.hits from told t where t.gather;
@@ -61,7 +62,8 @@ begin
     select l.parent_id, array[l.place::bigint, l.parent_id] as path from pgqueue.flow_links l where l.child_id = flow_parents.job_id
     union all
     select l.parent_id, f.path || array[l.place::bigint, l.parent_id]
-    from found f join pgqueue.flow_nodes b on b.id = f.parent_id and not b.is_job join pgqueue.flow_links l on l.child_id = b.id
+    from found f join pgqueue.flow_links l on l.child_id = f.parent_id
+    where not (select b.is_job from pgqueue.flow_nodes b where b.id = f.parent_id)
   ), firsts as (
     select f.parent_id, min(f.path) as path from found f group by f.parent_id
   )

@@ -19,7 +19,8 @@ begin
   loop
     _nodes := array(select n.id from pgqueue.flow_nodes n where n.flow_id = _flow and n.ended_at < _since order by n.rank, n.id for update skip locked);
     continue when cardinality(_nodes) <> (select count(*) from pgqueue.flow_nodes n where n.flow_id = _flow)
-      or exists (select from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.outcome is null);
+      or exists (select from pgqueue.flow_links l
+                 where l.parent_id = any (_nodes) and (select c.outcome is null from pgqueue.flow_nodes c where c.id = l.child_id));
     delete from pgqueue.flow_links l where l.child_id = any (_nodes);
     delete from pgqueue.flow_links l where l.parent_id = any (_nodes);
     delete from pgqueue.flow_nodes n where n.id = any (_nodes);

@@ -203,3 +203,31 @@ def test_results_stay_with_the_nodes(conn: Conn, worker: Worker) -> None:
     (first, _) = flow(conn, {}, {"after": [0]})
     run(worker, first, result={"x": 1})
     assert scalar(conn, "select result from pgqueue.flow_nodes where id = %s", first) == {"x": 1}
+
+
+@pytest.mark.parametrize("plans_are_made", ["empty", "full", "full and analysed"])
+def test_the_end_of_a_job_reads_its_own_nodes_and_no_others(conn: Conn, worker: Worker, plans_are_made: str) -> None:
+    """A plan is made once a session: whatever the statistics said then, it must walk by ids."""
+    entries: list[dict[str, Any]] = [
+        {},
+        *({"after": [i]} for i in range(999)),
+        {"after": [ended(0), ended(1)], "on_failure": "dead"},
+    ]
+    if plans_are_made == "empty":
+        small = flow(conn, {}, {"after": [0]}, {"after": [1]})
+        run(worker, small[0])
+        run(worker, small[1], outcome="dead")
+        assert drain(worker) == 0
+    ids = flow(conn, *entries)
+    others = flow(conn, *batch(1000))
+    if "analysed" in plans_are_made:
+        conn.execute("analyze")
+    conn.execute("delete from pgqueue.queued_jobs where id = any(%s)", (others,))
+    read = "select coalesce(sum(idx_tup_fetch + seq_tup_read), 0) from pg_stat_xact_user_tables where schemaname = 'pgqueue' and relname like 'flow%%'"
+    for job_id, outcome, most in ((ids[0], "succeeded", 60), (ids[1], "succeeded", 60)):
+        (lease,) = worker.claim(1)
+        assert lease.id == job_id
+        with conn.transaction():
+            before = scalar(conn, read)
+            worker.settle(lease.outcome(outcome))
+            assert scalar(conn, read) - before < most
