@@ -128,7 +128,7 @@ CREATE FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) RET
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
 #variable_conflict use_column
@@ -148,8 +148,7 @@ begin
     raise exception using errcode = 'PQ003', message = format('job %s belongs to no flow: enqueue its children, or a flow', job_id);
   end if;
   _ids := pgqueue.add_nodes(_flow, jobs, _rank, _now);
-  _children := array(select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id
-                     where l.parent_id = add_to_flow.job_id and c.id <> all (_ids));
+  _children := array(select l.child_id from pgqueue.flow_links l where l.parent_id = add_to_flow.job_id and l.child_id <> all (_ids));
   perform from pgqueue.flow_nodes n where n.id = any (_children) and not n.gather order by n.rank, n.id for no key update;
   with links as (
     insert into pgqueue.flow_links (parent_id, child_id, place, condition)
@@ -161,13 +160,15 @@ begin
   ), told as materialized (
     select c.id, c.gather, count(*) filter (where p.outcome is null)::integer as pending, coalesce(sum(pgqueue.breaches(l.condition, p.outcome)), 0)::integer as breached,
            coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0)::integer as missed, coalesce(sum(pgqueue.hits(l.condition, p.outcome, c.verdict)), 0)::integer as hits
-    from links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    from links l
+    join pgqueue.flow_nodes p on p.id = l.parent_id and p.id = any (_ids)
+    join pgqueue.flow_nodes c on c.id = l.child_id and c.id = any (_children)
     where c.blocked group by c.id, c.gather
   ), narrow as (
     update pgqueue.flow_nodes c
     set pending = c.pending + t.pending, breached = c.breached + t.breached, missed = c.missed + t.missed, hits = c.hits + t.hits,
         gather = c.pending + t.pending >= 100
-    from told t where c.id = t.id and not t.gather
+    from told t where c.id = any (_children) and c.id = t.id and not t.gather
   )
   insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
   select t.id, -t.pending, t.breached, t.missed, t.hits from told t where t.gather;
@@ -222,7 +223,7 @@ CREATE FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timesta
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
-    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -254,15 +255,17 @@ begin
       with told as (
         select c.id, c.rank, c.gather, not c.is_job or c.asks_failure as may, 1 as pending, pgqueue.breaches(l.condition, p.outcome) as breached,
                pgqueue.misses(l.condition, p.outcome) as missed, pgqueue.hits(l.condition, p.outcome, c.verdict) as hits
-        from unnest(_ended) as e (id)
-        join pgqueue.flow_nodes p on p.id = e.id
-        join pgqueue.flow_links l on l.parent_id = p.id
-        join pgqueue.flow_nodes c on c.id = l.child_id
-        where c.blocked
+        from pgqueue.flow_nodes p
+        join pgqueue.flow_links l on l.parent_id = p.id and l.parent_id = any (_ended)
+        cross join lateral (select n.id, n.rank, n.gather, n.is_job, n.asks_failure, n.verdict from pgqueue.flow_nodes n
+                            where n.id = l.child_id and n.blocked offset 0) c
+        where p.id = any (_ended)
         union all
         select t.* from unnest(_ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits) as t
       ), sums as (
-        select t.id, t.rank, t.gather, bool_or(t.may or t.breached > 0 or t.missed > 0) as may, sum(t.pending)::integer as pending,
+        select t.id, t.rank, t.gather,
+               case when bool_or(t.may or t.breached > 0 or t.missed > 0) then exists (select from pgqueue.flow_links x where x.parent_id = t.id) else false end as may,
+               sum(t.pending)::integer as pending,
                sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
         from told t group by t.id, t.rank, t.gather order by t.rank, t.id
       )
@@ -272,7 +275,7 @@ begin
       from sums s;
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
-    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    _upto := case when cardinality(_ids) > 200 then cardinality(_ids) else coalesce(array_position(_mays, true), cardinality(_ids)) end;
     perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
     _left := '{}';
     if true = any (_gathers[1 : _upto]) then
@@ -299,13 +302,13 @@ begin
              pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
                            n.on_failure, n.patient) as outcome
       from sums s join pgqueue.flow_nodes n on n.id = s.id
-      where n.blocked and n.id <> all (_left)
+      where n.id = any (_ids[1 : _upto]) and n.blocked and n.id <> all (_left)
     ), counted as (
       update pgqueue.flow_nodes n
       set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
           outcome = case when not n.is_job or j.outcome <> 'succeeded' then j.outcome end,
           ended_at = case when not n.is_job or j.outcome <> 'succeeded' then at end
-      from judged j where n.id = j.id
+      from judged j where n.id = any (_ids[1 : _upto]) and n.id = j.id
       returning n.id, n.rank, n.is_job, n.blocked, n.outcome
     )
     select array_agg(c.id order by c.id) filter (where not c.blocked and c.outcome is null), array_agg(c.id) filter (where c.outcome is not null),
@@ -855,9 +858,10 @@ begin
            case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
                 else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
                   select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
-                  from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id
+                  from pgqueue.flow_links l
+                  cross join lateral (select x.id, x.is_job, x.task, x.outcome from pgqueue.flow_nodes x where x.id = l.parent_id offset 0) p
                   where l.child_id = g.id and pgqueue.breaches(l.condition, p.outcome) > 0 order by l.place limit 1), 'a job that it waited for failed')) end as error
-    from gone g join pgqueue.flow_nodes n on n.id = g.id
+    from gone g cross join lateral (select x.outcome, x.due from pgqueue.flow_nodes x where x.id = g.id offset 0) n
   ), finished as (
     insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
                                        suspect, queue, task, key, timeout, error)
@@ -865,7 +869,7 @@ begin
            t.task, t.key, t.timeout, t.error
     from told t where t.outcome <> 'dead'
   ), evidence as (
-    delete from pgqueue.job_attempts a using told t where a.job_id = t.id and t.outcome = 'dead'
+    delete from pgqueue.job_attempts a where a.job_id = any (array(select t.id from told t where t.outcome = 'dead'))
     returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
   ), died as (
     insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, suspect, queue,
@@ -876,7 +880,7 @@ begin
                      from (select x.attempt_row, x.attempt from evidence x where x.job_id = t.id order by x.attempt desc limit 100) e), '[]')
     from told t where t.outcome = 'dead'
   ), asked as (
-    delete from pgqueue.cancel_requests c using told t where c.job_id = t.id
+    delete from pgqueue.cancel_requests c where c.job_id = any (ids)
   )
   delete from pgqueue.job_keys k using told t
   where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);
@@ -1212,7 +1216,8 @@ begin
     select l.parent_id, array[l.place::bigint, l.parent_id] as path from pgqueue.flow_links l where l.child_id = flow_parents.job_id
     union all
     select l.parent_id, f.path || array[l.place::bigint, l.parent_id]
-    from found f join pgqueue.flow_nodes b on b.id = f.parent_id and not b.is_job join pgqueue.flow_links l on l.child_id = b.id
+    from found f join pgqueue.flow_links l on l.child_id = f.parent_id
+    where not (select b.is_job from pgqueue.flow_nodes b where b.id = f.parent_id)
   ), firsts as (
     select f.parent_id, min(f.path) as path from found f group by f.parent_id
   )
@@ -1763,9 +1768,8 @@ declare
 begin
   perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for no key update;
   with gone as (
-    update pgqueue.queued_jobs j set run_at = greatest(n.due, at)
-    from pgqueue.flow_nodes n
-    where j.id = any (ids) and n.id = j.id and j.worker_id is null
+    update pgqueue.queued_jobs j set run_at = greatest((select n.due from pgqueue.flow_nodes n where n.id = j.id), at)
+    where j.id = any (ids) and j.worker_id is null
     returning j.queue, j.run_at
   )
   select array_agg(distinct g.queue order by g.queue) into _queues from gone g where g.run_at < at + interval '10 s';
@@ -2208,8 +2212,9 @@ declare
   _state text;
   _job record;
 begin
-  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id join pgqueue.flow_nodes c on c.id = l.child_id
-             where p.id = remove.id and c.blocked and pgqueue.breaches(l.condition, p.outcome) > 0) then
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id
+             where p.id = remove.id and pgqueue.breaches(l.condition, p.outcome) > 0
+               and (select c.blocked from pgqueue.flow_nodes c where c.id = l.child_id)) then
     raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
   end if;
   loop
@@ -2236,7 +2241,7 @@ end $$;
 CREATE FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
 #variable_conflict use_column
@@ -2252,17 +2257,19 @@ begin
   where n.id = any (array(
     select unnest(_nodes)
     union
-    select c.id from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.blocked and not c.gather
+    select l.child_id from pgqueue.flow_links l
+    where l.parent_id = any (_nodes) and (select c.blocked and not c.gather from pgqueue.flow_nodes c where c.id = l.child_id)
     union
-    select p.id from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id where l.child_id = any (_nodes) and p.outcome is null))
+    select l.parent_id from pgqueue.flow_links l
+    where l.child_id = any (_nodes) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
   order by n.rank, n.id
   for no key update;
   select n.id into _id
   from pgqueue.flow_nodes n
-  join pgqueue.job_flows f on f.id = n.flow_id and f.kind = 'saga'
-  join pgqueue.flow_links l on l.parent_id = n.id
-  join pgqueue.flow_nodes e on e.id = l.child_id and not e.is_job and e.outcome is not null
-  where n.id = any (_nodes) and n.role = 'step' limit 1;
+  join pgqueue.flow_links l on l.parent_id = n.id and l.parent_id = any (_nodes)
+  where n.id = any (_nodes) and n.role = 'step' and (select f.kind from pgqueue.job_flows f where f.id = n.flow_id) = 'saga'
+    and (select not e.is_job and e.outcome is not null from pgqueue.flow_nodes e where e.id = l.child_id)
+  limit 1;
   if found then
     raise exception using errcode = 'PQ003', message = format('job %s is a step of a saga that was given up and is undone: enqueue the saga anew', _id);
   end if;
@@ -2275,24 +2282,27 @@ begin
   ), told as materialized (
     select c.id, c.gather, count(*)::integer as pending, sum(pgqueue.breaches(l.condition, w.outcome))::integer as breached,
            sum(pgqueue.misses(l.condition, w.outcome))::integer as missed, sum(pgqueue.hits(l.condition, w.outcome, c.verdict))::integer as hits
-    from was w join pgqueue.flow_links l on l.parent_id = w.id join pgqueue.flow_nodes c on c.id = l.child_id
-    where c.blocked
+    from was w
+    join pgqueue.flow_links l on l.parent_id = w.id and l.parent_id = any (_nodes)
+    cross join lateral (select n.id, n.gather, n.verdict from pgqueue.flow_nodes n where n.id = l.child_id and n.blocked offset 0) c
     group by c.id, c.gather
   ), narrow as (
     update pgqueue.flow_nodes c
     set pending = c.pending + t.pending, breached = c.breached - t.breached, missed = c.missed - t.missed, hits = c.hits - t.hits
-    from told t where c.id = t.id and not t.gather
+    from told t where c.id = any (array(select x.id from told x where not x.gather)) and c.id = t.id
   ), wide as (
     insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
     select t.id, -t.pending, -t.breached, -t.missed, -t.hits from told t where t.gather
   )
-  update pgqueue.flow_nodes n set outcome = null, result = null, ended_at = null from was w where n.id = w.id;
+  update pgqueue.flow_nodes n set outcome = null, result = null, ended_at = null from was w where n.id = any (_nodes) and n.id = w.id;
   _again := array(select n.id from pgqueue.flow_nodes n
                   where n.id = any (_nodes) and (not n.is_job or exists (select from pgqueue.queued_jobs j where j.id = n.id and j.attempt = 0)));
   with counted as materialized (
     select l.child_id as id, count(*) filter (where p.outcome is null) as pending, sum(pgqueue.breaches(l.condition, p.outcome)) as breached,
            sum(pgqueue.misses(l.condition, p.outcome)) as missed, sum(pgqueue.hits(l.condition, p.outcome, c.verdict)) as hits
-    from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id join pgqueue.flow_nodes c on c.id = l.child_id
+    from pgqueue.flow_links l
+    join pgqueue.flow_nodes c on c.id = l.child_id and c.id = any (_again)
+    cross join lateral (select n.outcome from pgqueue.flow_nodes n where n.id = l.parent_id offset 0) p
     where l.child_id = any (_again)
     group by l.child_id
   ), stale as (
@@ -2302,7 +2312,7 @@ begin
   set blocked = true, patient = true, due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
       hits = coalesce(c.hits, 0)
   from unnest(_again) as a (id) left join counted c on c.id = a.id
-  where n.id = a.id;
+  where n.id = any (_again) and n.id = a.id;
   update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
   perform pgqueue.advance_nodes('{}', _again, at);
 end $$;
@@ -2955,22 +2965,21 @@ CREATE FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) R
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
-    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 declare
-  _ids bigint[];
+  _ids bigint[] := array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e);
   _undos bigint[];
 begin
-  perform from pgqueue.flow_nodes n
-  where n.id = any (array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e)) order by n.rank, n.id for no key update;
+  perform from pgqueue.flow_nodes n where n.id = any (_ids) order by n.rank, n.id for no key update;
   with gone as (
     update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result, ended_at = at, blocked = false
     from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb)
-    where n.id = e.id and n.outcome is null
+    where n.id = any (_ids) and n.id = e.id and n.outcome is null
     returning n.id, n.role, n.outcome
   )
   select array_agg(g.id), array_agg(g.id) filter (where g.role = 'undo' and g.outcome = 'dead') into _ids, _undos from gone g;
@@ -3229,7 +3238,8 @@ begin
   loop
     _nodes := array(select n.id from pgqueue.flow_nodes n where n.flow_id = _flow and n.ended_at < _since order by n.rank, n.id for update skip locked);
     continue when cardinality(_nodes) <> (select count(*) from pgqueue.flow_nodes n where n.flow_id = _flow)
-      or exists (select from pgqueue.flow_links l join pgqueue.flow_nodes c on c.id = l.child_id where l.parent_id = any (_nodes) and c.outcome is null);
+      or exists (select from pgqueue.flow_links l
+                 where l.parent_id = any (_nodes) and (select c.outcome is null from pgqueue.flow_nodes c where c.id = l.child_id));
     delete from pgqueue.flow_links l where l.child_id = any (_nodes);
     delete from pgqueue.flow_links l where l.parent_id = any (_nodes);
     delete from pgqueue.flow_nodes n where n.id = any (_nodes);
