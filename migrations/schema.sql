@@ -3,6 +3,7 @@ COMMENT ON SCHEMA pgqueue IS 'made by pgqueue';
 CREATE FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_nestloop TO 'off'
+    SET enable_hashjoin TO 'on'
     AS $$
 #variable_conflict use_column
 declare
@@ -129,6 +130,7 @@ CREATE FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) RET
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
+    SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     AS $$
 #variable_conflict use_column
@@ -177,6 +179,7 @@ end $$;
 CREATE FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'on'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
@@ -224,6 +227,7 @@ CREATE FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timesta
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_nestloop TO 'off'
+    SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -841,6 +845,7 @@ CREATE FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, r
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
+    SET enable_nestloop TO 'on'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1758,6 +1763,7 @@ CREATE FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) RETURN
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
+    SET enable_nestloop TO 'on'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1821,6 +1827,7 @@ end $$;
 CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE sql
     SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'on'
     AS $$
   insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
   select 'group', j.queue, a.gates ->> 'group', 0, j.id
@@ -2242,6 +2249,7 @@ CREATE FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) 
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
+    SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     AS $$
 #variable_conflict use_column
@@ -2966,6 +2974,7 @@ CREATE FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) R
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_nestloop TO 'off'
+    SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'

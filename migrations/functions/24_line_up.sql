@@ -2,7 +2,7 @@
 -- all that is visible, also what no claim has met yet (I8); and that of their fair key, if the queue shares fairly: those are
 -- parked, as the deal takes them from there. Locks: nothing; the rows are the caller's own.
 create function pgqueue.line_up(ids bigint[], at timestamptz) returns void
-language sql set enable_seqscan = off as $$
+language sql set enable_seqscan = off set enable_nestloop = on as $$
   insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
   select 'group', j.queue, a.gates ->> 'group', 0, j.id
   from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day

@@ -12,9 +12,10 @@
 -- their node; whoever cancels a blocked job has locked its node first (try_waiting).
 -- A death right after it: it has committed with the settle, or neither has.
 -- Plans: each table is read by an array of ids or by one id (lateral, not pulled up by its offset 0), whatever the
--- statistics say; arrays of thousands of ids meet in hash joins.
+-- statistics say; arrays of thousands of ids meet in hash joins. What a function
+-- sets holds in those that it calls, so each says both.
 create function pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -122,7 +123,7 @@ end $$;
 
 -- Lets blocked jobs go: they are due from now on, or when they were meant to be. Locks: the jobs in id order.
 create function pgqueue.let_go(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -141,7 +142,7 @@ end $$;
 -- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
 -- failed. A reason that is given is told instead. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
 create function pgqueue.end_blocked(ids bigint[], at timestamptz, reason text default null) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin

@@ -33,7 +33,7 @@ return ((condition = 'failed' or verdict) and outcome in ('cancelled', 'dead')):
 -- retry reopens it (I15). A dead undo tells in its dead letter what is left undone because of it.
 -- Locks: these nodes by (rank, id), then their dependants (advance_nodes). Those of running jobs are nobody's child any more.
 create function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare

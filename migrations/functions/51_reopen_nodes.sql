@@ -17,7 +17,7 @@ $$;
 -- finds the node blocked) and of its waiting children. Locks: all these by (rank, id), those of gathering children excepted,
 -- who get a delta; a child that was linked while it waited for these locks comes last.
 create function pgqueue.reopen_nodes(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _nodes constant bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));

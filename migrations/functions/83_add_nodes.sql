@@ -2,7 +2,7 @@
 -- ends before the caller's transaction does. Those that have ended already have their outcome in their node, or get it here.
 -- Raises PQ001 unknown job. Locks: the jobs that are no nodes yet in id order (their settles wait), then the nodes by (rank, id), for share.
 create function pgqueue.adopt_parents(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _id bigint;
@@ -48,7 +48,7 @@ end $$;
 -- Raises PQ001 unknown parent; PQ002 a key is held; PQ004 invalid argument, with the entry's place.
 -- Locks: keys in the order of (queue, key); parents that were there before (adopt_parents); then, if one of those has ended, dependants.
 create function pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamptz) returns bigint[]
-language plpgsql set enable_nestloop = off as $$
+language plpgsql set enable_nestloop = off set enable_hashjoin = on as $$
 #variable_conflict use_column
 declare
   _day constant date := pgqueue.ensure_day(at);

@@ -7,7 +7,7 @@
 -- Raises PQ005 when the lease is gone; PQ003 when the job belongs to no flow; what enqueue_flow raises.
 -- Locks: the calling job, then as add_nodes, then the children of the calling job by (rank, id); gathering ones get a delta.
 create function pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) returns setof bigint
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();

@@ -670,7 +670,7 @@ end $$;
 -- all that is visible, also what no claim has met yet (I8); and that of their fair key, if the queue shares fairly: those are
 -- parked, as the deal takes them from there. Locks: nothing; the rows are the caller's own.
 create function pgqueue.line_up(ids bigint[], at timestamptz) returns void
-language sql set enable_seqscan = off as $$
+language sql set enable_seqscan = off set enable_nestloop = on as $$
   insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
   select 'group', j.queue, a.gates ->> 'group', 0, j.id
   from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
@@ -921,9 +921,10 @@ end $$;
 -- their node; whoever cancels a blocked job has locked its node first (try_waiting).
 -- A death right after it: it has committed with the settle, or neither has.
 -- Plans: each table is read by an array of ids or by one id (lateral, not pulled up by its offset 0), whatever the
--- statistics say; arrays of thousands of ids meet in hash joins.
+-- statistics say; arrays of thousands of ids meet in hash joins. What a function
+-- sets holds in those that it calls, so each says both.
 create function pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -1031,7 +1032,7 @@ end $$;
 
 -- Lets blocked jobs go: they are due from now on, or when they were meant to be. Locks: the jobs in id order.
 create function pgqueue.let_go(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -1050,7 +1051,7 @@ end $$;
 -- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
 -- failed. A reason that is given is told instead. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
 create function pgqueue.end_blocked(ids bigint[], at timestamptz, reason text default null) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
@@ -1176,7 +1177,7 @@ return ((condition = 'failed' or verdict) and outcome in ('cancelled', 'dead')):
 -- retry reopens it (I15). A dead undo tells in its dead letter what is left undone because of it.
 -- Locks: these nodes by (rank, id), then their dependants (advance_nodes). Those of running jobs are nobody's child any more.
 create function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -2449,7 +2450,7 @@ $$;
 -- finds the node blocked) and of its waiting children. Locks: all these by (rank, id), those of gathering children excepted,
 -- who get a delta; a child that was linked while it waited for these locks comes last.
 create function pgqueue.reopen_nodes(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _nodes constant bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
@@ -3812,7 +3813,7 @@ end $$;
 -- ends before the caller's transaction does. Those that have ended already have their outcome in their node, or get it here.
 -- Raises PQ001 unknown job. Locks: the jobs that are no nodes yet in id order (their settles wait), then the nodes by (rank, id), for share.
 create function pgqueue.adopt_parents(ids bigint[], at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set enable_seqscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _id bigint;
@@ -3858,7 +3859,7 @@ end $$;
 -- Raises PQ001 unknown parent; PQ002 a key is held; PQ004 invalid argument, with the entry's place.
 -- Locks: keys in the order of (queue, key); parents that were there before (adopt_parents); then, if one of those has ended, dependants.
 create function pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamptz) returns bigint[]
-language plpgsql set enable_nestloop = off as $$
+language plpgsql set enable_nestloop = off set enable_hashjoin = on as $$
 #variable_conflict use_column
 declare
   _day constant date := pgqueue.ensure_day(at);
@@ -4083,7 +4084,7 @@ end $$;
 -- Raises PQ005 when the lease is gone; PQ003 when the job belongs to no flow; what enqueue_flow raises.
 -- Locks: the calling job, then as add_nodes, then the children of the calling job by (rank, id); gathering ones get a delta.
 create function pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) returns setof bigint
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();
