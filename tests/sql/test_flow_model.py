@@ -20,7 +20,7 @@ from tests.sql.flows import add_to_flow, barrier, batch, cancel_flow, flow_ids, 
 
 BAD = ("dead", "cancelled")
 CONDITIONS = ["succeeded"] * 4 + ["ended", "ended", "failed", "not_failed", "if_succeeded"]
-VERBS = ["work"] * 8 + [
+VERBS = ["work"] * 6 + [
     "cancel",
     "cancel",
     "retry",
@@ -210,7 +210,9 @@ class History:
             cancel(self.conn, job)
 
     def retry(self) -> None:
-        if (job := self.pick()) is None:
+        failed = [key for key, node in self.nodes.items() if node.row["is_job"] and node.row["outcome"] in BAD]
+        job = self.choice.choice(failed) if failed else self.pick()
+        if job is None:
             return
         try:
             retry(self.conn, job)
