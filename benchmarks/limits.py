@@ -39,16 +39,18 @@ def run(bench: Run) -> None:
 
 
 def rate(bench: Run) -> None:
-    """More jobs than a minute's budget, by four processes."""
+    """More jobs than the budget, five seconds' worth at the start and a tenth more than the rate each second."""
     seconds = 60 if not bench.quick else 10
     with bench.connect() as conn:
         house.empty(conn)
         conn.execute("insert into pgqueue.limit_rules (name, rate, burst) values ('api', %s, %s)", [RATE, BURST])
-        for _ in range(seconds + seconds // 4):
-            conn.execute(ADD, ["jobs.noop", "api", RATE])
+        conn.execute(ADD, ["jobs.noop", "api", 5 * RATE])
         with programs.kept(programs.work(bench.dsn, "--processes", str(PROCESSES), quiet=True)):
             house.wait_until(conn, "select exists (select from pgqueue.finished_jobs)", seconds=30)
-            time.sleep(seconds + 2)
+            started = time.monotonic()
+            for second in range(seconds + 2):
+                conn.execute(ADD, ["jobs.noop", "api", RATE + RATE // 10])
+                time.sleep(max(0.0, started + second + 1 - time.monotonic()))
         query = (
             "select extract(epoch from started_at)::float8 from pgqueue.attempts where outcome = 'succeeded' order by 1"
         )
