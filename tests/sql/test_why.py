@@ -559,4 +559,5 @@ def test_it_scans_no_table_and_touches_few_pages_in_any_state(connect: Connect, 
         if scans > before.get(name, 0)
     }
     assert grown == {}
-    assert max(map(buffers, plans)) < 1500
+    # Some hundred pages; up to 2,000 when an old snapshot kept the vacuum from marking them visible, 20,000 row by row.
+    assert max(map(buffers, plans)) < 4000
