@@ -1,0 +1,1 @@
+-- Takes back what 0002_hardening.tables.sql added.

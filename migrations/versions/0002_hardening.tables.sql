@@ -1,0 +1,1 @@
+-- Revision 0002: only what the workers of 0.1.0 can live with (new tables, columns with defaults, nothing taken away).
