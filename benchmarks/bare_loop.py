@@ -46,7 +46,8 @@ def main(dsn: str, batch: int = 500) -> None:
         },
     )
     step = statement("step", "pgqueue")
-    fixed = {**worker, "queue": "default", "tasks": TASKS, "max_jobs": batch, "priorities": "{0}", "outcomes": None}
+    lane = {"queue": "default", "tasks": TASKS, "max_jobs": batch, "priorities": "{0}", "series": 1}
+    fixed = {**worker, **lane, "outcomes": None}
     mark_at, mark_id = "-infinity", 0
     ids: list[int] = []
     tokens: list[int] = []

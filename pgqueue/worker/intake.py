@@ -49,20 +49,20 @@ class Intake:
             self._crew.incoming += len(rows)
             asyncio.get_running_loop().call_soon(self._arrived, lane.queue, rows, token)
         else:
-            self._submit(lane.queue, rows, token)
+            self.take(lane.queue, rows, token)
         busy = now - self._busy_since > BUSY_SECONDS or self._crew.full()
         if busy and self._listener is not None and self._listener.asleep:
             self._unlocking = asyncio.create_task(self._listener.awake())
 
-    def _arrived(self, queue: str, rows: Sequence[Sequence[Any]], token: int) -> None:
-        self._crew.incoming -= len(rows)
-        self._submit(queue, rows, token)
-
-    def _submit(self, queue: str, rows: Sequence[Sequence[Any]], token: int) -> None:
-        tasks = self._app.tasks
-        attempts = [Attempt(row, tasks[row[TASK]], queue, token) for row in rows]
+    def take(self, queue: str, rows: Sequence[Sequence[Any]], token: int, *, alone: bool = False) -> None:
+        """Have claimed rows run, unless it is too late for that: then they are handed back."""
+        attempts = [Attempt(row, self._app.tasks[row[TASK]], queue, token, alone=alone) for row in rows]
         if self._open and self._link.lease.remaining(time.monotonic()) > 0:
             self._crew.submit(attempts)
         else:
             self._crew.hand_back(attempts)
             self._crew.on_end()
+
+    def _arrived(self, queue: str, rows: Sequence[Sequence[Any]], token: int) -> None:
+        self._crew.incoming -= len(rows)
+        self.take(queue, rows, token)

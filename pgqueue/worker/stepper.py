@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgqueue.worker import claim as claims
-from pgqueue.worker.attempt import TASK, Attempt
 from pgqueue.worker.intake import IDLE_SECONDS, Intake
 from pgqueue.worker.mend import Mender
 from pgqueue.worker.passes import Passes
@@ -76,6 +75,12 @@ class Stepper:
     async def run(self) -> None:
         """Send steps until told to stop, or until a burst is over."""
         self._began_at = time.monotonic()
+        try:
+            await self._steps()
+        finally:
+            self._intake.close()  # the answer to a full pass may still come: nothing starts after the last step
+
+    async def _steps(self) -> None:
         while not self._over():
             if not self._link.ready and not await self._restored():
                 continue
@@ -176,7 +181,7 @@ class Stepper:
         if found is not None:
             queue, row = found
             self._intake.found_at = time.monotonic()
-            self._crew.submit([Attempt(row, self._app.tasks[row[TASK]], queue, token, alone=True)])
+            self._intake.take(queue, [row], token, alone=True)
             self._count(1)
 
     # Nothing to do.
@@ -255,6 +260,7 @@ class Stepper:
         if not self._draining:
             log.info("draining", extra={"running": self._crew.held()})
         self._stopping = self._draining = True
+        self._intake.close()
         self._crew.hand_back_waiting()
         self._signal.set()
 
@@ -284,9 +290,5 @@ class Stepper:
             return False
         self.wake()
         for queue, token, row in found:
-            attempt = Attempt(row, self._app.tasks[row[TASK]], queue, token)
-            if self._may_run(time.monotonic()):
-                self._crew.submit([attempt])
-            else:
-                self._outbox.ended(attempt, "released")
+            self._intake.take(queue, [row], token)
         return True

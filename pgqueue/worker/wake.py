@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_SHARE = 0.04
+POLL_SHARE = 0.03
 POLL_LEAST_SECONDS = 0.001
 ANSWER_SECONDS = 1.0  # a listening connection that answers later than this is as good as dead
 

@@ -5,7 +5,9 @@ import logging
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
+import psycopg
 import pytest
 
 from pgqueue import App
@@ -13,7 +15,7 @@ from pgqueue.worker import crew
 from tests.support.jobs import KINDS, QUICKLY
 from tests.support.ledger import Ledger
 from tests.support.waiting import wait_until
-from tests.worker.conftest import Jobs, Start
+from tests.worker.conftest import Connect, Jobs, Start
 
 
 def test_an_async_handler_is_cancelled_at_its_timeout(app: App, start: Start, the: Jobs) -> None:
@@ -190,9 +192,8 @@ def test_stop_lets_running_jobs_end_and_claims_no_more(app: App, start: Start, t
     the.wait(first, "running")
 
     worker.stop()
-    worker.call(lambda: None)
-    second = running.enqueue()
     wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper._draining)
+    second = running.enqueue()
     release.set()
 
     assert worker.join() == 0
@@ -272,6 +273,38 @@ def test_a_stop_before_the_first_step_ends_the_worker(app: App, the: Jobs) -> No
 
     assert asyncio.run(worker.run()) == 0
     assert the[handle]["attempt"] == 0
+
+
+def test_what_a_claim_brings_after_the_stop_is_handed_back_and_never_starts(
+    app: App, start: Start, the: Jobs, conn: psycopg.Connection[Any], connect: Connect
+) -> None:
+    """I16. A lock on the worker's row holds a claim up, so that it is on its way when the worker is told to stop."""
+    started: list[int] = []
+    release = threading.Event()
+
+    @app.task
+    async def note(n: int) -> None:
+        started.append(n)
+        while not release.is_set():  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.01)
+
+    first = note.enqueue(1)
+    worker = start(app, concurrency=1)
+    the.wait(first, "running")
+    second = note.enqueue(2)
+    with connect(autocommit=False) as other:
+        other.execute("select from pgqueue.worker_processes where id = %s for update", [worker.id])
+        release.set()
+        claiming = "select true from pg_stat_activity where wait_event_type = 'Lock' and query like '%step(%'"
+        wait_until(lambda: conn.execute(claiming).fetchone() == (True,))
+        worker.call(worker.worker.stop)
+        wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper._stopping)
+        other.commit()
+
+    assert worker.join() == 0
+    assert started == [1]
+    assert the.attempts(second) == [(1, "released")]
+    assert the[second]["state"] == "ready"
 
 
 def test_quiet_claims_no_more_and_goes_on_running(app: App, start: Start, the: Jobs) -> None:
