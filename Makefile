@@ -12,7 +12,7 @@ DEMO := .venv-demo
 VENV = $(if $(PYTHON),,$(error no Python 3.11 or later found: set PYTHON))rm -rf $(1) && $(PYTHON) -m venv $(1)
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-.PHONY: demo test test-slow lint format types bench bench-quick dist clean
+.PHONY: demo test test-slow soak soak-quick soak-mutants drift lint format types bench bench-quick dist clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/pgq demo
@@ -22,6 +22,24 @@ test: $(DEV)/installed
 
 test-slow: $(DEV)/installed
 	$(DEV)/bin/pytest -m slow $(PYTEST_ARGS)
+
+# A million jobs through kills, freezes, crashes and a bad network; MINUTES=40, and SOAK_ARGS="--seed N" replays the faults.
+MINUTES ?= 40
+SOAK_ARGS ?=
+soak: $(DEV)/installed
+	$(DEV)/bin/python -m tests.soak --long --minutes $(MINUTES) $(SOAK_ARGS)
+
+soak-quick: $(DEV)/installed
+	$(DEV)/bin/python -m tests.soak --quick $(SOAK_ARGS)
+
+# Engines that are wrong: the soak has to catch each. A minute and a quarter for each of five.
+soak-mutants: $(DEV)/installed
+	@status=0; for mutant in id-only-settle ack-before-run async-commit app-clock stale-rescue; do \
+		$(DEV)/bin/python -m tests.soak --quick --mutant $$mutant $(SOAK_ARGS) | tail -1 || status=1; done; exit $$status
+
+# Memory, descriptors, tables and dead tuples over time, as CSV and SVG.
+drift: $(DEV)/installed
+	$(DEV)/bin/python -m tests.soak.drift --minutes $(MINUTES) $(SOAK_ARGS)
 
 lint: $(DEV)/installed
 	@status=0; for check in "ruff check" "ruff format --check" lint-imports; do \
