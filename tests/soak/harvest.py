@@ -53,6 +53,7 @@ class Job(NamedTuple):
     attempt: int
     failures: int
     args: dict[str, Any]
+    error: str = ""
 
 
 class Batch(NamedTuple):
@@ -123,18 +124,18 @@ _NS = "(extract(epoch from {0}) * 1000000)::bigint * 1000"
 
 def _jobs(conn: "psycopg.Connection[Any]") -> list[Job]:
     tables = {
-        "finished_jobs": "case when succeeded then 'finished' else 'cancelled' end",
-        "dead_jobs": "'dead'",
-        "queued_jobs": "'unfinished'",
+        "finished_jobs": "case when succeeded then 'finished' else 'cancelled' end, error ->> 'message'",
+        "dead_jobs": "'dead', error ->> 'message'",
+        "queued_jobs": "'unfinished', null",
     }
     parts = [f"select id, {state}, task, attempt, failures, args_day from pgqueue.{t}" for t, state in tables.items()]
     query = (
-        "select j.id, j.state, j.task, j.attempt, j.failures, a.args"
-        f" from ({' union all '.join(parts)}) j (id, state, task, attempt, failures, day)"
+        "select j.id, j.state, j.task, j.attempt, j.failures, a.args, j.error"
+        f" from ({' union all '.join(parts)}) j (id, state, error, task, attempt, failures, day)"
         " left join pgqueue.job_args a on a.id = j.id and a.day = j.day"
     )
     return [
-        Job(int(row[0]), row[1], row[2], int(row[3]), int(row[4]), json.loads(row[5] or "{}"))
+        Job(int(row[0]), row[1], row[2], int(row[3]), int(row[4]), json.loads(_plain(row[5]) or "{}"), row[6])
         for row in _rows(conn, query)
     ]
 
@@ -190,6 +191,11 @@ def batches(folder: Path) -> list[Batch]:
         elif kind == "K":
             found[name] = found[name]._replace(ids=[int(word) for word in rest])
     return list(found.values())
+
+
+def _plain(text: str) -> str:
+    """A column of COPY without the backslashes that COPY put in."""
+    return text.replace("\\\\", "\\")
 
 
 def _int(text: str) -> int | None:

@@ -63,7 +63,7 @@ def check_jobs(harvest: Harvest, faults: Faults) -> Iterator[Violation]:
         leases = harvest.leases.get(job.id, [])
         runs = harvest.runs.get(job.id, [])
         if job.state != "finished":
-            yield Violation("lost", job.id, f"{job.task} {job.args.get('n')} is {job.state} at the end")
+            yield Violation("lost", job.id, f"{job.task} {job.args.get('n')} is {job.state} at the end: {job.error}")
             continue
         yield from _chain(job, leases)
         yield from _starts(job, leases, runs)
