@@ -8,6 +8,7 @@ takes 20 ms.
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +29,8 @@ Connect = Callable[..., "psycopg.Connection[Any]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: what we start would ignore Ctrl-C too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pgq_run = getattr(config, "workerinput", {}).get("pgq_run") or secrets.token_hex(6)  # type: ignore[attr-defined]
 
 
