@@ -108,7 +108,7 @@ class Producers:
         self._tails = [ledger.Tail(folder, f"producer-p{place}") for place in range(plan.producers)]
         self._acknowledged = [0] * plan.producers
         self._starts = [0] * plan.producers
-        self._ends = time.monotonic() + 0.9 * plan.chaos
+        self._ends = time.monotonic() + plan.chaos - 5
 
     @property
     def acknowledged(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 CRASH_EVERY_SECONDS = 6.0
+LONGER = 1.2  # how much longer the faults may go on while something is missing
 GAP_SECONDS = (0.1, 0.5)
 PIN_SECONDS = 8.0
 # kind -> weight. What each does is in nemesis.py.
@@ -70,11 +71,11 @@ def quick(seed: int, *, jobs: int = 20_000, mutant: str | None = None) -> Plan:
 
 
 def long(seed: int, *, jobs: int, minutes: float, mutant: str | None = None) -> Plan:
-    """`make soak`: the whole takes `minutes`, the drain and the check included."""
+    """`make soak`: the whole takes at most `minutes`, the drain and the check included."""
     seconds = minutes * 60
     calm = min(120.0, 0.15 * seconds)
-    check = 20.0 + jobs / 6000
-    chaos = max(30.0, seconds - calm - check)
+    check = 20.0 + jobs / 12_000
+    chaos = max(30.0, (seconds - calm - check) / LONGER)
     share = minutes / 40
     least = {"kill": int(1500 * share), "crash": int(60 * share), "freeze": int(300 * share)}
     return Plan(name="long", jobs=jobs, seed=seed, chaos=chaos, calm=calm, mutant=mutant, least=least)

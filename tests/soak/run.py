@@ -16,7 +16,7 @@ from tests.soak import mutants
 from tests.soak.fleets import Fleets, Producers
 from tests.soak.harvest import gather
 from tests.soak.nemesis import FREEZES, KILLS, Nemesis, Parts
-from tests.soak.plan import Plan, schedule
+from tests.soak.plan import LONGER, Plan, schedule
 from tests.soak.proxy import Proxy
 from tests.soak.server import SoakServer, connected
 from tests.soak.verdict import Verdict, bars, judge
@@ -79,7 +79,7 @@ class Soak:
             mutants.break_database(conn, self._plan.mutant)
 
     def _chaos(self, parts: Parts, nemesis: Nemesis) -> None:
-        """Faults until the time is over and all is enqueued and enough was done; at most a fifth longer."""
+        """Faults until the time is over and all is enqueued and enough was done; a little longer if need be."""
         plan, began = self._plan, time.monotonic()
         faults = schedule(plan)
         parts.fleets.look_after()
@@ -90,7 +90,7 @@ class Soak:
         while not self._stops:
             now = time.monotonic()
             enough = all(self._counts(nemesis).get(kind, 0) >= least for kind, least in plan.least.items())
-            if now - began >= plan.chaos * (1.0 if enough and parts.producers.done() else 1.2):
+            if now - began >= plan.chaos * (1.0 if enough and parts.producers.done() else LONGER):
                 return
             if now >= due:
                 nemesis.strike(fault)

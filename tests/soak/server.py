@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 import psycopg
 
 from pgqueue.embedded import Server
-from pgqueue.embedded.cluster import DURABLE, Cluster
-from pgqueue.embedded.watchdog import postmaster
+from pgqueue.embedded.account import server_account
+from pgqueue.embedded.watchdog import command_line, postmaster
+from pgqueue.errors import DatabaseUnavailable
 
 SETTINGS = {
     "fsync": "on",
@@ -29,11 +31,11 @@ SETTINGS = {
 }
 DBNAME = "soak"
 APPLICATION = "soak harness"
-ENDED_SECONDS = 30.0
+MOST_SECONDS = 60.0  # for a crash and the recovery after it
 
 
 class SoakServer:
-    """The server, and where it listens now: its TCP port changes with each restart."""
+    """The server, and where it listens; it comes back there after a crash."""
 
     def __init__(self, folder: Path, *, settings: dict[str, str] | None = None) -> None:
         self._settings = SETTINGS | (settings or {})
@@ -67,22 +69,44 @@ class SoakServer:
     def crash(self) -> None:
         """Stop it at once, as `pg_ctl stop -m immediate`, and start it: it recovers from its write-ahead log."""
         pid = self.pid
-        if pid is not None:
-            os.kill(pid, signal.SIGQUIT)
-            deadline = time.monotonic() + ENDED_SECONDS
-            while self.pid is not None and time.monotonic() < deadline:
-                time.sleep(0.01)
-        self.keep_log()
-        cluster = Cluster(home=self._server.home, settings=DURABLE | self._settings, durable=True, tcp=True)
-        self.port = cluster.ensure_running().port
+        if pid is None:
+            return
+        command = command_line(pid)
+        os.kill(pid, signal.SIGQUIT)
+        deadline = time.monotonic() + MOST_SECONDS
+        while self.pid is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        while not self._started_again(command):
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(f"{self._server.home}: the server did not come back after its crash")
         self.crashes += 1
 
+    def _started_again(self, command: list[str]) -> bool:
+        """Start the same program with the same words, log and port. It refuses while a process of the old one lives."""
+        home = self._server.home
+        account = server_account(home / "data")
+        with (home / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+                user=account.uid if account.other else None,
+                group=account.gid if account.other else None,
+                extra_groups=[] if account.other else None,
+                start_new_session=True,
+            )
+        while process.poll() is None:
+            if _says_ready(home / "data" / "postmaster.pid", process.pid):
+                return True
+            time.sleep(0.01)
+        return False
+
     def keep_log(self) -> None:
-        """Append what the server wrote so far to the run's own log: a restart begins a new one."""
-        current = self._server.home / "server.log"
-        if current.exists():
-            with self._log.open("ab") as kept, current.open("rb") as file:
-                shutil.copyfileobj(file, kept)
+        """Copy what the server wrote so far to where it stays."""
+        shutil.copyfile(self._server.home / "server.log", self._log)
 
     def errors(self) -> dict[str, int]:
         """How often the server logged each SQLSTATE at ERROR or above; call after `keep_log`."""
@@ -92,6 +116,15 @@ class SoakServer:
             if len(words) > 5 and words[5] in {"ERROR:", "FATAL:", "PANIC:"}:
                 found[words[4]] = found.get(words[4], 0) + 1
         return found
+
+
+def _says_ready(file: Path, pid: int) -> bool:
+    """Whether the server of this process has written that it takes connections."""
+    try:
+        lines = file.read_text().rstrip().splitlines()
+    except FileNotFoundError:
+        return False
+    return bool(lines) and lines[0] == str(pid) and lines[-1].startswith("ready")
 
 
 @contextmanager
