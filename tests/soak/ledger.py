@@ -18,6 +18,7 @@ from pathlib import Path
 
 FOLDER = "SOAK_FOLDER"
 OFFSET = "SOAK_OFFSET_NS"
+HOLD = "hold"  # while a file of this name is in the folder, producers wait
 
 
 def offset() -> int:

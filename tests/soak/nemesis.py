@@ -190,13 +190,13 @@ class Nemesis:
     # The network.
 
     def _reset(self, fault: Fault) -> int:
-        return self._parts.proxy.reset(0.1 + 0.5 * fault.amount, fault.pick)
+        return self._parts.proxy.reset(0.05 + 0.25 * fault.amount, fault.pick)
 
     def _black_hole(self, fault: Fault) -> int:
-        return self._parts.proxy.black_hole(0.1 + 0.5 * fault.amount, fault.pick, 0.3 + 3.0 * fault.amount)
+        return self._parts.proxy.black_hole(0.1 + 0.4 * fault.amount, fault.pick, 0.3 + 3.0 * fault.amount)
 
     def _cut_answer(self, fault: Fault) -> int:
-        return self._parts.proxy.lose_answers(0.05 + 0.3 * fault.amount, fault.pick)
+        return self._parts.proxy.lose_answers(0.02 + 0.13 * fault.amount, fault.pick)
 
     def _cut_commit(self, fault: Fault) -> str:
         self._parts.proxy.lose_commits(1 + int(2 * fault.amount))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,7 +20,7 @@ import psycopg
 from pgqueue import batch
 from pgqueue.errors import PgQueueError
 from tests.soak import app as tasks
-from tests.soak.ledger import Ledger
+from tests.soak.ledger import FOLDER, HOLD, Ledger
 
 ORDERS = "SOAK_PRODUCER"
 BULK = 200
@@ -56,16 +57,17 @@ class Producer:
     def run(self) -> None:
         """Enqueue all of its jobs, in time with the rate; after an outage as fast as it can."""
         began, done = time.monotonic(), 0
+        hold = Path(os.environ[FOLDER]) / HOLD
         while done < self._orders.jobs:
             ahead = done / self._orders.rate - (time.monotonic() - began)
-            if ahead > 0:
-                time.sleep(min(ahead, 0.2))
+            if ahead > 0 or hold.exists():
+                time.sleep(min(max(ahead, 0.05), 0.2))
                 continue
             done += self._batch(self._orders.jobs - done)
 
     def _batch(self, left: int) -> int:
         """Enqueue one batch; how many jobs of it were acknowledged."""
-        kind = self._draw.choices(["plain", "mixed", "keyed", "flow"], [60, 25, 8, 7])[0]
+        kind = self._draw.choices(["plain", "mixed", "keyed", "flow"], [70, 15, 8, 7])[0]
         count = min(left, {"plain": BULK, "mixed": 40, "keyed": 20, "flow": MEMBERS + 1}[kind])
         if kind == "flow" and count <= MEMBERS:
             kind = "plain"
@@ -117,7 +119,7 @@ class Producer:
         return tasks.plain.job(n)
 
     def _mixed(self, n: int) -> Any:
-        match self._draw.choices(range(8), [25, 15, 10, 10, 5, 20, 10, 5])[0]:
+        match self._draw.choices(range(8), [27, 15, 4, 4, 2, 28, 12, 8])[0]:
             case 0:
                 return tasks.thread.job(n)
             case 1:

@@ -15,6 +15,7 @@ from pgqueue.migrate import upgrade
 from tests.soak import mutants
 from tests.soak.fleets import Fleets, Producers
 from tests.soak.harvest import gather
+from tests.soak.ledger import HOLD
 from tests.soak.nemesis import FREEZES, KILLS, Nemesis, Parts
 from tests.soak.plan import LONGER, Plan, schedule
 from tests.soak.proxy import Proxy
@@ -24,6 +25,7 @@ from tests.soak.verdict import Verdict, bars, judge
 AUDIT = Path(__file__).with_name("audit.sql")
 # Suspects that the nemesis kills while they run alone are no poison.
 MAX_LOSSES = 32_000
+LOOK_SECONDS = 3.0
 DEADLOCK = "40P01"
 
 
@@ -36,7 +38,7 @@ class Soak:
         self._log = (folder / "soak.log").open("a")
         self._stops = 0
         self._began = time.monotonic()
-        self._said_at = 0.0
+        self._said_at = self._looked_at = 0.0
         self._drained = False
         self._drain_seconds = 0.0
         self._producers: Producers | None = None
@@ -119,11 +121,22 @@ class Soak:
         if not self._stops:
             parts.producers.look_after()
         now = time.monotonic()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._hold(parts.server)
         if now - self._said_at >= self._plan.progress:
             self._said_at = now
             unfinished = self._unfinished(parts.server)
             counts = json.dumps(self._counts(nemesis))
             self._say(f"acknowledged {parts.producers.acknowledged}, unfinished {unfinished}, {counts}")
+
+    def _hold(self, server: SoakServer) -> None:
+        """Let producers wait while the workers are too far behind."""
+        unfinished = self._unfinished(server)
+        if unfinished is not None and unfinished > self._plan.backlog:
+            (self._folder / HOLD).touch()
+        else:
+            (self._folder / HOLD).unlink(missing_ok=True)
 
     def _unfinished(self, server: SoakServer) -> int | None:
         """How many jobs are not finished; None while the server is away."""

@@ -43,6 +43,7 @@ class SoakServer:
         self._server = Server(folder / "server", durable=True, tcp=True, settings=self._settings)
         self.port = 0
         self.crashes = 0
+        self._postmasters: list[subprocess.Popen[bytes]] = []  # ended by whoever stops the server
 
     def __enter__(self) -> "SoakServer":
         self._server.start()
@@ -54,6 +55,8 @@ class SoakServer:
     def __exit__(self, *_: object) -> None:
         self.keep_log()
         self._server.stop()
+        for process in self._postmasters:
+            process.wait(MOST_SECONDS)
 
     @property
     def dsn(self) -> str:
@@ -98,6 +101,7 @@ class SoakServer:
                 extra_groups=[] if account.other else None,
                 start_new_session=True,
             )
+        self._postmasters.append(process)
         while process.poll() is None:
             if _says_ready(home / "data" / "postmaster.pid", process.pid):
                 return True
