@@ -54,7 +54,7 @@ class Plan:
     processes: int = 3
     concurrency: int = 40
     producers: int = 2
-    lease: float = 2.0
+    lease: float = 2.5
     progress: float = 30.0
     backlog: int = 60_000  # unfinished jobs at which producers wait: what a drain can still manage on a busy machine
     mutant: str | None = None

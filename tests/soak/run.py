@@ -65,6 +65,8 @@ class Soak:
             nemesis = Nemesis(parts, self._folder)
             self._chaos(parts, nemesis)
             nemesis.rest()
+            if nemesis.failed:
+                self._say(f"the nemesis failed: {nemesis.failed}")
             self._calm(parts, nemesis)
             producers.stop()
             statuses, left = fleets.stop()
@@ -143,7 +145,7 @@ class Soak:
         try:
             with connected(server) as conn:
                 row = conn.execute("select count(*) from pgqueue.queued_jobs").fetchone()
-        except psycopg.OperationalError:
+        except psycopg.Error:
             return None
         return int(str(row[0])) if row is not None else None
 

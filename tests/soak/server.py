@@ -31,7 +31,7 @@ SETTINGS = {
 }
 DBNAME = "soak"
 APPLICATION = "soak harness"
-MOST_SECONDS = 60.0  # for a crash and the recovery after it
+MOST_SECONDS = 120.0  # for a crash and the recovery after it
 
 
 class SoakServer:
@@ -43,6 +43,7 @@ class SoakServer:
         self._server = Server(folder / "server", durable=True, tcp=True, settings=self._settings)
         self.port = 0
         self.crashes = 0
+        self._command: list[str] = []
         self._postmasters: list[subprocess.Popen[bytes]] = []  # ended by whoever stops the server
 
     def __enter__(self) -> "SoakServer":
@@ -72,16 +73,16 @@ class SoakServer:
     def crash(self) -> None:
         """Stop it at once, as `pg_ctl stop -m immediate`, and start it: it recovers from its write-ahead log."""
         pid = self.pid
-        if pid is None:
-            return
-        command = command_line(pid)
-        os.kill(pid, signal.SIGQUIT)
+        if pid is not None:
+            self._command = command_line(pid)
+            os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + MOST_SECONDS
         while self.pid is not None and time.monotonic() < deadline:
             time.sleep(0.01)
-        while not self._started_again(command):
+        while not self._started_again(self._command):
             if time.monotonic() > deadline:
                 raise DatabaseUnavailable(f"{self._server.home}: the server did not come back after its crash")
+            time.sleep(0.1)
         self.crashes += 1
 
     def _started_again(self, command: list[str]) -> bool:
