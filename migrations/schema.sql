@@ -2451,7 +2451,7 @@ begin
   end loop;
   return _moved;
 end $$;
-CREATE FUNCTION pgqueue.rescue() RETURNS TABLE(worker_id bigint, host text, pid integer, jobs bigint)
+CREATE FUNCTION pgqueue.rescue(max_jobs integer DEFAULT NULL::integer) RETURNS TABLE(worker_id bigint, host text, pid integer, jobs bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2460,6 +2460,7 @@ declare
   _worker record;
   _outcomes jsonb;
   _one jsonb;
+  _room integer := max_jobs;
 begin
   for _worker in
     select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
@@ -2475,7 +2476,8 @@ begin
              'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
                case when j.alone then 'while it ran this job alone' else 'while it held this job, perhaps among others' end))))
     into _outcomes
-    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id
+          limit _room for update skip locked) j;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -2494,6 +2496,8 @@ begin
     perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
     worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
     return next;
+    _room := _room - jobs;
+    exit when _room <= 0;
   end loop;
 end $$;
 CREATE FUNCTION pgqueue.resume(queue text) RETURNS boolean
@@ -4612,7 +4616,7 @@ REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.rescue() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.rescue(max_jobs integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.resume_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;

@@ -29,7 +29,7 @@ Connect = Callable[..., "psycopg.Connection[Any]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: what we start would ignore Ctrl-C too
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job; what we start would ignore it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pgq_run = getattr(config, "workerinput", {}).get("pgq_run") or secrets.token_hex(6)  # type: ignore[attr-defined]
 

@@ -1,15 +1,18 @@
 -- Declares workers lost whose heartbeat is older than their lease, ends their listening backends, and hands their jobs on: lost is not
 -- failed. Returns a row per lost worker with the number of its jobs that moved. Each worker's jobs are looked for once, unless some
 -- were locked by a handler's own transaction: those are left for the next time. One bad row does not stop the others.
+-- At most max_jobs are moved (null: all), the rest is left for the next call: whoever calls it beats on the same connection, and a call that took
+-- longer than a heartbeat may would be cut off, roll back, and be begun again by everybody, for ever (found by the soak).
 -- Locks: lost workers for update, passing by those that are claiming right now; then, under a fresh snapshot, which a claim
 -- cannot slip behind, their jobs in id order, passing by those that are locked.
-create function pgqueue.rescue() returns table (worker_id bigint, host text, pid integer, jobs bigint)
+create function pgqueue.rescue(max_jobs integer default null) returns table (worker_id bigint, host text, pid integer, jobs bigint)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _worker record;
   _outcomes jsonb;
   _one jsonb;
+  _room integer := max_jobs;
 begin
   for _worker in
     select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
@@ -25,7 +28,8 @@ begin
              'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
                case when j.alone then 'while it ran this job alone' else 'while it held this job, perhaps among others' end))))
     into _outcomes
-    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;
+    from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id
+          limit _room for update skip locked) j;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -44,5 +48,7 @@ begin
     perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = _worker.id) q;
     worker_id := _worker.id; host := _worker.host; pid := _worker.pid; jobs := coalesce(jsonb_array_length(_outcomes), 0);
     return next;
+    _room := _room - jobs;
+    exit when _room <= 0;
   end loop;
 end $$;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,28 @@ log = logging.getLogger(__name__)
 
 Duty = Callable[["psycopg.Connection[tuple[Any, ...]]", str], float]
 HOUR = 3600.0
+RESCUED_AT_ONCE = 100  # jobs
 
 
 def rescuing(every_seconds: float, *, may_judge: Callable[[], bool] = lambda: True) -> Duty:
-    """Look for silent workers, and hand their jobs on; only while `may_judge` says that silence means something."""
+    """Look for silent workers, and hand their jobs on, some at a time: heartbeats go over the same connection. Only
+    while `may_judge` says that silence means something.
+    """
+    told: deque[int] = deque(maxlen=1000)
 
     def rescue(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
         if not may_judge():
             return every_seconds / 5
-        for worker_id, host, pid, jobs in conn.execute(statement("rescue", schema)).fetchall():
-            log.warning("a worker was lost", extra={"lost_worker": worker_id, "host": host, "pid": pid, "jobs": jobs})
+        found = conn.execute(statement("rescue", schema), {"max_jobs": RESCUED_AT_ONCE}).fetchall()
+        for worker_id, host, pid, jobs in found:
+            if worker_id not in told:
+                told.append(worker_id)
+                who = {"lost_worker": worker_id, "host": host, "pid": pid, "jobs": jobs}
+                log.warning("a worker was lost", extra=who)
+            elif jobs:
+                log.info("more jobs of a lost worker were handed on", extra={"lost_worker": worker_id, "jobs": jobs})
+        if sum(row[3] for row in found) >= RESCUED_AT_ONCE:
+            return 0.0  # there may be more
         return every_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not look in step
 
     return rescue

@@ -18,7 +18,8 @@ SERVER_SETTINGS = {"async-commit": {"wal_writer_delay": "5s"}}
 WRONG_SECONDS = 600.0
 
 STALE_RESCUE = """
-create or replace function pgqueue.rescue() returns table (worker_id bigint, host text, pid integer, jobs bigint)
+create or replace function pgqueue.rescue(max_jobs integer default null)
+returns table (worker_id bigint, host text, pid integer, jobs bigint)
 language plpgsql as $$
 declare
   _ids bigint[];

@@ -6,6 +6,7 @@ from functools import partial
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from tests.conftest import Connect
 from tests.sql.engine import (
@@ -54,6 +55,26 @@ def test_i5_a_lost_job_is_claimed_again_until_it_is_settled(conn: Conn) -> None:
     (lease,) = again.claim_alone()
 
     assert (again.done(lease), state(conn, job_id)) == ([], "succeeded")
+
+
+def test_i5_a_rescue_of_many_jobs_comes_in_parts_that_go_on_where_the_last_one_ended(conn: Conn) -> None:
+    """A rescue that takes longer than a heartbeat may is cut off and rolls back: the keeper asks for so many at a time."""
+    first, second = Worker(conn), Worker(conn)
+    ids = enqueue_many(conn, [{"task": "t"}] * 25)
+    first.claim(10)
+    second.claim(15)
+    first.fall_silent()
+    second.fall_silent()
+
+    parts = [
+        [row["jobs"] for row in conn.cursor(row_factory=dict_row).execute("select jobs from pgqueue.rescue(7)")]
+        for _ in range(5)
+    ]
+
+    assert [sum(part) for part in parts] == [7, 7, 7, 4, 0]
+    assert column(conn, "select state from pgqueue.jobs") == ["ready"] * len(ids)
+    assert column(conn, "select rescued from pgqueue.worker_processes") == [True, True]
+    assert [attempts(conn, job_id) for job_id in ids] == [[(1, "lost")]] * len(ids)
 
 
 def test_lost_is_not_failed_and_what_was_only_claimed_beside_loses_nothing(conn: Conn) -> None:
