@@ -15,6 +15,7 @@ down the flow; `on_failure` says otherwise. A retry of that job lets nothing run
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Failure = Literal["cancel", "run", "dead", "wait"]
 
 
-class Flow:
+class Flow(ABC):
     """Jobs that belong together. Made by chain, group, dag, batch and saga."""
 
     kind = ""
@@ -59,9 +60,9 @@ class Flow:
         plan, span, sender = self._planned(app)
         return await sender.asend_flow(self, plan, read=span.read, conn=conn)
 
+    @abstractmethod
     def lay(self, plan: Plan) -> Span:
         """Put the members on a plan."""
-        raise NotImplementedError
 
     def _planned(self, app: Sender | None) -> tuple[Plan, Span, Sender]:
         plan = Plan()

@@ -25,9 +25,9 @@ class Job:
         super().__init_subclass__(**options)
         dataclasses.dataclass(kw_only=True)(cls)
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the work."""
-        raise NotImplementedError(f"{type(self).__qualname__} has no method run")
+    def run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - subclasses choose their own
+        """Do the work. Every subclass has its own; raises ConfigError where it has not."""
+        raise _without_run(type(self))
 
 
 def define(cls: type[Job]) -> Definition:
@@ -38,7 +38,7 @@ def define(cls: type[Job]) -> Definition:
             f"@app.job goes above a subclass of pgqueue.Job, got {cls!r}; for a function there is @app.task"
         )
     if cls.run is Job.run:
-        raise ConfigError(f'job "{cls.__qualname__}": write `def run(self, ctx)` or `async def run(self, ctx)`')
+        raise _without_run(cls)
     run = inspect.signature(cls.run)
     rest, wants_ctx = without_context(cls.__qualname__, tuple(run.parameters.values())[1:])
     if rest:
@@ -57,6 +57,10 @@ def define(cls: type[Job]) -> Definition:
 def fields_of(job: Job) -> dict[str, Any]:
     """Return the arguments that an instance stands for."""
     return {field.name: getattr(job, field.name) for field in dataclasses.fields(job) if field.init}  # type: ignore[arg-type]
+
+
+def _without_run(cls: type[Job]) -> ConfigError:
+    return ConfigError(f'job "{cls.__qualname__}": write `def run(self, ctx)` or `async def run(self, ctx)`')
 
 
 def _runner(cls: type[Job], *, wants_ctx: bool) -> Callable[..., Any]:

@@ -6,18 +6,33 @@ from typing import Annotated, Any
 import typer
 
 from pgqueue import cron as _cron
-from pgqueue.cli import output, values
+from pgqueue.cli import joboptions as options
+from pgqueue.cli import output
 from pgqueue.cli.command import command
 from pgqueue.cli.failure import Failed
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
 
-_DURATION: dict[str, Any] = {"metavar": "TIME", "parser": values.option_type(values.duration)}
-
 
 def _name(verb: str) -> Any:
     return Annotated[str, typer.Argument(envvar=f"PGQ_SCHEDULES_{verb}_NAME", help="The schedule.")]
+
+
+_Task = Annotated[str, typer.Argument(envvar="PGQ_SCHEDULES_ADD_TASK", help="The name of the task.")]
+_Cron = Annotated[
+    str | None, typer.Option("--cron", help='minute hour day month weekday, as in "0 2 * * *", or @daily.')
+]
+_Every = Annotated[timedelta | None, options.time_option("--every", help="Even distances instead: 30s, 15m, 1h30m ...")]
+_Timezone = Annotated[str, typer.Option("--timezone", help="Whose clock --cron goes by, as in Europe/Berlin.")]
+_Missed = Annotated[
+    str, typer.Option("--missed", help="Ticks that nobody was there for: skip, once (the last one) or all.")
+]
+_MissedLimit = Annotated[
+    int | None, typer.Option("--missed-limit", help="With --missed all, at most so many; 100 unless given.")
+]
+_Overlap = Annotated[str, typer.Option("--overlap", help="skip: no job while the last one is unfinished; else allow.")]
+_Jitter = Annotated[timedelta | None, options.time_option("--jitter", help="Each job is due up to so much later.")]
 
 
 def _when(row: output.Row) -> str:
@@ -78,34 +93,18 @@ def resume(session: Session, name: _name("RESUME")) -> None:  # type: ignore[val
 def add(
     session: Session,
     name: _name("ADD"),  # type: ignore[valid-type]
-    task: Annotated[str, typer.Argument(envvar="PGQ_SCHEDULES_ADD_TASK", help="The name of the task.")],
-    cron: Annotated[
-        str | None, typer.Option("--cron", help='minute hour day month weekday, as in "0 2 * * *", or @daily.')
-    ] = None,
-    every: Annotated[
-        timedelta | None, typer.Option("--every", help="Even distances instead: 30s, 15m, 1h30m ...", **_DURATION)
-    ] = None,
-    timezone: Annotated[
-        str, typer.Option("--timezone", help="Whose clock --cron goes by, as in Europe/Berlin.")
-    ] = "UTC",
-    args: Annotated[
-        str, typer.Option("--args", metavar="JSON", help="The arguments, a JSON object; @FILE, or - for stdin.")
-    ] = "{}",
-    queue: Annotated[str | None, typer.Option("--queue", "-q", help='The queue, "default" unless given.')] = None,
-    priority: Annotated[int | None, typer.Option("--priority", help="From -100 to 100; lower runs first.")] = None,
-    missed: Annotated[
-        str, typer.Option("--missed", help="Ticks that nobody was there for: skip, once (the last one) or all.")
-    ] = "once",
-    missed_limit: Annotated[
-        int | None, typer.Option("--missed-limit", help="With --missed all, at most so many; 100 unless given.")
-    ] = None,
-    overlap: Annotated[
-        str, typer.Option("--overlap", help="skip: no job while the last one is unfinished; else allow.")
-    ] = "allow",
-    jitter: Annotated[
-        timedelta | None, typer.Option("--jitter", help="Each job is due up to so much later.", **_DURATION)
-    ] = None,
-    meta: Annotated[str | None, typer.Option("--meta", metavar="JSON", help="Kept beside the arguments.")] = None,
+    task: _Task,
+    cron: _Cron = None,
+    every: _Every = None,
+    timezone: _Timezone = "UTC",
+    args: Annotated[str, options.ARGS] = "{}",
+    queue: options.Queue = None,
+    priority: options.Priority = None,
+    missed: _Missed = "once",
+    missed_limit: _MissedLimit = None,
+    overlap: _Overlap = "allow",
+    jitter: _Jitter = None,
+    meta: options.Meta = None,
 ) -> None:
     """Make a schedule, or give an existing one these contents."""
     if (cron is None) == (every is None):
@@ -117,14 +116,14 @@ def add(
         "cron": cron,
         "every": every,
         "timezone": timezone,
-        "args": values.json_object(values.text_of(args, name="--args"), name="--args"),
+        "args": options.object_of(args, name="--args"),
         "queue": queue,
         "priority": priority,
         "missed": missed,
         "missed_limit": missed_limit,
         "overlap": overlap,
         "jitter": jitter,
-        "meta": None if meta is None else values.json_object(values.text_of(meta, name="--meta"), name="--meta"),
+        "meta": options.object_of(meta, name="--meta"),
     }
     verdict = session.rows("schedule_add", given)[0]["verdict"]
     if session.as_json:

@@ -11,10 +11,67 @@ from pgqueue.cli.command import command
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
 from pgqueue.worker import logs
+from pgqueue.worker.options import WorkerOptions, parse_queues
 
 _PLACES = "Where and what"
 _ENDS = "When it ends"
 _TUNING = "Tuning"
+
+
+def _option(*names: str, env: str, help: str, panel: str = _PLACES, **more: Any) -> Any:  # noqa: A002 - typer's word
+    return typer.Option(*names, envvar=f"PGQ_{env}", help=help, rich_help_panel=panel, **more)
+
+
+def _time(name: str, *, env: str, help: str, panel: str) -> Any:  # noqa: A002 - typer's word
+    return _option(name, env=env, help=help, panel=panel, metavar="TIME", parser=values.option_type(values.seconds))
+
+
+_App = Annotated[
+    str, typer.Argument(metavar="MODULE[:APP]", envvar="PGQ_APP", help="The app, found from the current directory.")
+]
+_Queues = Annotated[
+    str, _option("--queues", "-q", env="QUEUES", help="a,b: strictly in this order; a:3,b:1: by weight. Else all.")
+]
+_Concurrency = Annotated[
+    int, _option("--concurrency", "-c", env="CONCURRENCY", help="Jobs that a process runs at the same time.")
+]
+_Processes = Annotated[int, _option("--processes", env="PROCESSES", help="Worker processes.")]
+_Threads = Annotated[int, _option("--threads", env="THREADS", help="Threads for plain `def` handlers.")]
+_CpuProcesses = Annotated[
+    int, _option("--cpu-processes", env="CPU_PROCESSES", help="Processes for handlers with cpu=True.")
+]
+_LogLevel = Annotated[
+    str, _option("--log-level", env="LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error.")
+]
+_LogFormat = Annotated[
+    str, _option("--log-format", env="LOG_FORMAT", metavar="FORMAT", help="console, or json: one object a line.")
+]
+
+_Burst = Annotated[bool, _option("--burst", env="BURST", panel=_ENDS, help="End when nothing is due.")]
+_MaxJobs = Annotated[
+    int | None, _option("--max-jobs", env="MAX_JOBS", panel=_ENDS, help="Replace a process after so many jobs.")
+]
+_GROWN = "Replace a process that has grown to this."
+_MaxMemory = Annotated[int | None, _option("--max-memory", env="MAX_MEMORY", panel=_ENDS, metavar="MB", help=_GROWN)]
+_ON_AFTER_TERM = "How long running jobs may go on after TERM."
+_ShutdownTimeout = Annotated[
+    float, _time("--shutdown-timeout", env="SHUTDOWN_TIMEOUT", panel=_ENDS, help=_ON_AFTER_TERM)
+]
+_Reload = Annotated[
+    bool, _option("--reload", env="RELOAD", panel=_ENDS, help="Restart when a source file changes (for development).")
+]
+
+_Lease = Annotated[float, _time("--lease", env="LEASE", panel=_TUNING, help="A worker silent for so long is lost.")]
+_PollInterval = Annotated[
+    float, _time("--poll-interval", env="POLL_INTERVAL", panel=_TUNING, help="The longest sleep between looks.")
+]
+_NoListen = Annotated[
+    bool, _option("--no-listen", env="NO_LISTEN", panel=_TUNING, help="Poll only; no LISTEN connection.")
+]
+_BESIDE_A_POOLER = "A direct address for LISTEN, beside a pooler."
+_ListenDsn = Annotated[
+    str | None, _option("--listen-dsn", env="LISTEN_DSN", panel=_TUNING, metavar="DSN", help=_BESIDE_A_POOLER)
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,89 +79,27 @@ def add_to(app: typer.Typer) -> None:
     command(app, "work")(work)
 
 
-def _option(*names: str, env: str, help: str, panel: str = _PLACES, **more: Any) -> Any:  # noqa: A002 - typer's word
-    return typer.Option(*names, envvar=f"PGQ_{env}", help=help, rich_help_panel=panel, **more)
-
-
-_SECONDS = {"metavar": "TIME", "parser": values.option_type(values.seconds)}
-
-
 def work(
     session: Session,
-    app: Annotated[
-        str, typer.Argument(metavar="MODULE[:APP]", envvar="PGQ_APP", help="The app, found from the current directory.")
-    ],
-    queues: Annotated[
-        str, _option("--queues", "-q", env="QUEUES", help="a,b: strictly in this order; a:3,b:1: by weight. Else all.")
-    ] = "",
-    concurrency: Annotated[
-        int, _option("--concurrency", "-c", env="CONCURRENCY", help="Jobs that a process runs at the same time.")
-    ] = 100,
-    processes: Annotated[int, _option("--processes", env="PROCESSES", help="Worker processes.")] = 1,
-    threads: Annotated[int, _option("--threads", env="THREADS", help="Threads for plain `def` handlers.")] = 8,
-    cpu_processes: Annotated[
-        int, _option("--cpu-processes", env="CPU_PROCESSES", help="Processes for handlers with cpu=True.")
-    ] = 1,
-    burst: Annotated[bool, _option("--burst", env="BURST", panel=_ENDS, help="End when nothing is due.")] = False,
-    max_jobs: Annotated[
-        int | None, _option("--max-jobs", env="MAX_JOBS", panel=_ENDS, help="Replace a process after so many jobs.")
-    ] = None,
-    max_memory: Annotated[
-        int | None,
-        _option(
-            "--max-memory",
-            env="MAX_MEMORY",
-            panel=_ENDS,
-            metavar="MB",
-            help="Replace a process that has grown to this.",
-        ),
-    ] = None,
-    shutdown_timeout: Annotated[
-        float,
-        _option(
-            "--shutdown-timeout",
-            env="SHUTDOWN_TIMEOUT",
-            panel=_ENDS,
-            help="How long running jobs may go on after TERM.",
-            **_SECONDS,
-        ),
-    ] = 25.0,
-    reload: Annotated[
-        bool,
-        _option("--reload", env="RELOAD", panel=_ENDS, help="Restart when a source file changes (for development)."),
-    ] = False,
-    lease: Annotated[
-        float, _option("--lease", env="LEASE", panel=_TUNING, help="A worker silent for so long is lost.", **_SECONDS)
-    ] = 15.0,
-    poll_interval: Annotated[
-        float,
-        _option(
-            "--poll-interval", env="POLL_INTERVAL", panel=_TUNING, help="The longest sleep between looks.", **_SECONDS
-        ),
-    ] = 1.0,
-    no_listen: Annotated[
-        bool, _option("--no-listen", env="NO_LISTEN", panel=_TUNING, help="Poll only; no LISTEN connection.")
-    ] = False,
-    listen_dsn: Annotated[
-        str | None,
-        _option(
-            "--listen-dsn",
-            env="LISTEN_DSN",
-            panel=_TUNING,
-            metavar="DSN",
-            help="A direct address for LISTEN, beside a pooler.",
-        ),
-    ] = None,
-    log_level: Annotated[
-        str, _option("--log-level", env="LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error.")
-    ] = "info",
-    log_format: Annotated[
-        str, _option("--log-format", env="LOG_FORMAT", metavar="FORMAT", help="console, or json: one object a line.")
-    ] = "console",
+    app: _App,
+    queues: _Queues = "",
+    concurrency: _Concurrency = 100,
+    processes: _Processes = 1,
+    threads: _Threads = 8,
+    cpu_processes: _CpuProcesses = 1,
+    burst: _Burst = False,
+    max_jobs: _MaxJobs = None,
+    max_memory: _MaxMemory = None,
+    shutdown_timeout: _ShutdownTimeout = 25.0,
+    reload: _Reload = False,
+    lease: _Lease = 15.0,
+    poll_interval: _PollInterval = 1.0,
+    no_listen: _NoListen = False,
+    listen_dsn: _ListenDsn = None,
+    log_level: _LogLevel = "info",
+    log_format: _LogFormat = "console",
 ) -> int:
     """Run jobs until TERM or INT: then let running ones end, hand the rest back, and leave."""
-    from pgqueue.worker.options import WorkerOptions, parse_queues
-
     name = _app_name(app)
     logs.configure(log_level, log_format)
     weights, strict = parse_queues(queues) if queues.strip() else ({}, False)
@@ -126,12 +121,20 @@ def work(
     if processes < 1:
         raise InvalidArgument(f"processes: must be at least 1, got {processes}")
     _find_modules_here()
-    dsn = session.dsn
+    return _run_fleet(
+        session, worker, app=name, processes=processes, reload=reload, log_level=log_level, log_format=log_format
+    )
+
+
+def _run_fleet(
+    session: Session, worker: WorkerOptions, *, app: str, processes: int, reload: bool, log_level: str, log_format: str
+) -> int:
+    dsn = session.dsn  # missing, it is said before the import, which takes a while
 
     from pgqueue.worker import fleet
 
     options = fleet.FleetOptions(
-        app=name,
+        app=app,
         dsn=dsn,
         schema=session.schema,
         processes=processes,

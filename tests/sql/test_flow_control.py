@@ -167,8 +167,10 @@ def test_cancelling_a_saga_undoes_it(conn: Conn, worker: Worker) -> None:
 
 @pytest.mark.parametrize("function", ["cancel_flow", "retry_flow"])
 def test_an_unknown_flow_is_refused(conn: Conn, refused: Refused, function: str) -> None:
-    with refused("PQ001"):
+    with refused("PQ001") as refusal:
         scalar(conn, f"select pgqueue.{function}(%s)", 10**9)
+
+    assert "1000000000" in refusal.message
 
 
 @pytest.mark.parametrize("members", [2, 150])
@@ -212,8 +214,11 @@ def test_what_is_added_must_not_wait_for_what_waits_for_it(conn: Conn, worker: W
 def test_nothing_is_added_from_a_job_without_a_flow(conn: Conn, worker: Worker, refused: Refused) -> None:
     enqueue(conn)
     (lease,) = worker.claim()
+
     with refused("PQ003"):
         add_to_flow(conn, lease, {})
+
+    assert scalar(conn, "select count(*) from pgqueue.jobs") == 1
 
 
 def test_results_of_parents_come_in_order_and_through_barriers(conn: Conn, worker: Worker) -> None:

@@ -297,7 +297,7 @@ class History:
             assert self.undone == sorted(self.undone, key=self.place, reverse=True)
 
 
-def check(conn: Conn, start: int, verbs: list[str]) -> None:
+def check_history(conn: Conn, start: int, verbs: list[str]) -> None:
     history = History(conn, random.Random(start))
     for verb in verbs:
         getattr(history, verb)()
@@ -306,7 +306,7 @@ def check(conn: Conn, start: int, verbs: list[str]) -> None:
     history.check_end()
 
 
-def run(conn: Conn, examples: int, steps: int) -> None:
+def check_random_flows(conn: Conn, examples: int, steps: int) -> None:
     conn.execute("set synchronous_commit = off")
     conn.execute("set client_min_messages = error")
 
@@ -316,17 +316,17 @@ def run(conn: Conn, examples: int, steps: int) -> None:
     )
     @given(start=st.integers(0, 2**32), verbs=st.lists(st.sampled_from(VERBS), min_size=5, max_size=steps))
     def histories(start: int, verbs: list[str]) -> None:
-        check(conn, start, verbs)
+        check_history(conn, start, verbs)
 
     histories()
 
 
 @pytest.mark.timeout(300)
 def test_i6_i13_i15_random_flows_do_what_their_links_demand_and_come_to_an_end(conn: Conn) -> None:
-    run(conn, examples=120, steps=25)
+    check_random_flows(conn, examples=120, steps=25)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_i6_i13_i15_3000_random_flows_do_what_their_links_demand_and_come_to_an_end(conn: Conn) -> None:
-    run(conn, examples=3000, steps=40)
+    check_random_flows(conn, examples=3000, steps=40)

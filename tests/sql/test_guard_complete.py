@@ -66,6 +66,7 @@ def test_i4_a_guard_that_waited_for_the_rescue_is_refused(
 
     with refused("PQ005"):
         guarding.result()
+    assert state(conn, lease.id) == "ready"
 
 
 def test_i6_complete_commits_with_the_handlers_effects_or_not_at_all(

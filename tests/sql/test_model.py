@@ -381,7 +381,7 @@ class Machine(RuleBasedStateMachine):
         assert scalar(self.conn, "select count(*) from pgqueue.jobs") == len(self.jobs)
 
 
-def run(conn: Conn, examples: int, steps: int) -> None:
+def check_random_histories(conn: Conn, examples: int, steps: int) -> None:
     conn.execute("set synchronous_commit = off")
     machine = type("Histories", (Machine,), {"conn": conn})
     profile = settings(
@@ -396,10 +396,10 @@ def run(conn: Conn, examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(120)
 def test_i2_i3_i4_i6_i11_i15_random_histories_never_leave_the_model(conn: Conn) -> None:
-    run(conn, examples=100, steps=40)
+    check_random_histories(conn, examples=100, steps=40)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_i2_i3_i4_i6_i11_i15_2000_random_histories_of_50_steps_never_leave_the_model(connect: Connect) -> None:
-    run(connect(), examples=2000, steps=50)
+    check_random_histories(connect(), examples=2000, steps=50)

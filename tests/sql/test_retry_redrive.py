@@ -98,8 +98,10 @@ def test_i15_a_running_or_succeeded_job_cannot_be_retried(conn: Conn, worker: Wo
 
 
 def test_an_unknown_job_is_an_error(conn: Conn, refused: Refused) -> None:
-    with refused("PQ001"):
+    with refused("PQ001") as refusal:
         retry(conn, 4711)
+
+    assert "4711" in refusal.message
 
 
 def test_a_job_whose_arguments_retention_has_dropped_is_not_run_without_them(conn: Conn, refused: Refused) -> None:

@@ -160,6 +160,8 @@ def test_i10_the_primary_key_is_the_last_word(conn: Conn, refused: Refused) -> N
     with refused("23505"):
         conn.execute("insert into pgqueue.schedule_ticks (schedule, tick_at) values ('s', %s)", [at])
 
+    assert [tick_at for tick_at, _ in ticks_of(conn)] == [at]
+
 
 def test_i7_a_tick_of_the_future_is_refused_and_so_is_disorder(conn: Conn, refused: Refused) -> None:
     schedule(conn)

@@ -43,9 +43,11 @@ def test_a_cpu_process_does_not_outlive_its_killed_worker(work: Work, the: Jobs,
     wait_until(lambda: ledger.read("alive"))
     (worker,) = fleet.workers()
     (cpu,) = children(worker)
+    alive_before = is_alive(cpu)
 
     os.kill(worker, signal.SIGKILL)
 
+    assert alive_before
     wait_until(lambda: not is_alive(cpu), 3)
 
 

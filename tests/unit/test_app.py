@@ -165,8 +165,10 @@ def test_classes_that_cannot_be_jobs_are_refused(app: App) -> None:
     class Extra(Job):
         def run(self, ctx: Any, a: int) -> None: ...
 
-    with pytest.raises(ConfigError, match="write `def run"):
+    with pytest.raises(ConfigError, match=r'NoRun": write `def run'):
         app.job(NoRun)
+    with pytest.raises(ConfigError, match=r'NoRun": write `def run'):
+        NoRun(a=1).run()
     with pytest.raises(ConfigError, match='make "a" a field of the class'):
         app.job(Extra)
     with pytest.raises(ConfigError, match=r"@app\.job goes above a subclass of pgqueue\.Job"):

@@ -218,6 +218,7 @@ def test_slow_jobs_after_quick_ones_are_not_hoarded_for_long(app: App, start: St
         wait_until(lambda: begun.now == 20, 3)
     finally:
         release.set()
+    assert begun.most == 20
 
 
 def test_a_delayed_job_runs_when_it_is_due(app: App, start: Start, the: Jobs) -> None:

@@ -104,6 +104,9 @@ def test_a_cancelled_thread_that_does_not_listen_is_reported_as_stuck(
         finally:
             release.set()
 
+    (stuck,) = [record for record in caplog.records if "stuck" in record.getMessage()]
+    assert "release.wait(20)" in stuck.getMessage()
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cancelled_job_stops_within_a_second(
