@@ -12,7 +12,7 @@ DEMO := .venv-demo
 VENV = $(if $(PYTHON),,$(error no Python 3.11 or later found: set PYTHON))rm -rf $(1) && $(PYTHON) -m venv $(1)
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-.PHONY: demo test test-slow soak soak-quick soak-mutants drift lint format types bench bench-quick dist clean
+.PHONY: demo test test-slow test-nightly soak soak-quick soak-mutants drift lint format types bench bench-quick dist clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/pgq demo
@@ -21,7 +21,11 @@ test: $(DEV)/installed
 	$(DEV)/bin/pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(DEV)/installed
-	$(DEV)/bin/pytest -m slow $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n $(WORKERS) --dist loadfile -m "slow and not alone and not nightly" $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -m "slow and alone and not nightly" $(PYTEST_ARGS)
+
+test-nightly: $(DEV)/installed
+	$(DEV)/bin/pytest -m nightly $(PYTEST_ARGS)
 
 # A million jobs through kills, freezes, crashes and a bad network; MINUTES=40, and SOAK_ARGS="--seed N" replays the faults.
 MINUTES ?= 40
