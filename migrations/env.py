@@ -1,4 +1,5 @@
 """Alembic's entry, run by pgqueue.migrate only: one revision at a time, in a transaction that the caller has begun.
+Only for a revision that builds concurrently nobody has: alembic begins its own, and parts it for an autocommit_block.
 
 `attributes` carry what an .ini file would: the schema, the statements that open each transaction, and, unless the
 SQL is only to be written out, the connection.
@@ -23,4 +24,5 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     context.configure(connection=attributes["connection"], version_table_schema=schema)
-    context.run_migrations()
+    with context.begin_transaction():
+        context.run_migrations()

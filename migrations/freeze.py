@@ -10,6 +10,21 @@ and whatever file creates none (privileges); its .down.sql brings the old text b
 frozen, and once it is released it must not be. A new revision begins as a copy of 0001_initial.py: name, title,
 down_revision, and whether it may hold up those who use the queue (may_lock).
 
+Workers and producers of the release before go on while a revision is applied, and after it (docs/upgrading.md). So a
+revision is of one of three kinds:
+
+    expand      adds: tables, columns with constant defaults or none, functions, arguments at the end with defaults,
+                columns of views at the end. Nothing that the release before calls is dropped or given another meaning,
+                no table is rewritten. A function that is called all the time keeps its arguments: one that is dropped
+                and made again can fail a call that is on its way.
+    contract    takes away what only older versions use, and says so: `needs = "0.3.0"`, the oldest that can work on
+                what is left. `pgq migrate` refuses it while older workers are alive, and older ones cannot register
+                afterwards.
+    concurrent  `concurrently = True`: its .tables.sql holds `create index concurrently NAME on ...;` and its like, each
+                statement ending a line, run one by one outside of a transaction; nothing else, and no functions. What
+                is there and valid is passed over, what was left unfinished is dropped and built again. Its
+                .tables.down.sql is run in a transaction: plain `drop index`.
+
 `python migrations/freeze.py --dump` migrates a database of its own and writes schema.sql, the readable sum of all
 revisions, with the pg_dump of the server that pgqueue.embedded finds (18: others word it otherwise).
 """
@@ -39,6 +54,8 @@ _CODE = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?=function|procedure|view)"
 _HEAD = re.compile(
     r"\bcreate or replace (?:view.*|.*?\b(?=language\b|as\b|return\b|begin\b))", re.DOTALL | re.IGNORECASE
 )
+_DROPS = re.compile(r"\A(?:drop (?:function|procedure|view) [^\n]*;\n)+")  # before what is made again
+_VIEW = "create or replace view "
 _NOISE = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)?$\n?", re.MULTILINE)
 
 
@@ -60,15 +77,23 @@ def freeze(revision: str, root: Path = HERE) -> None:
     before = frozen_functions(root, before=revision)
     living = living_functions(root)
     _check_names(living)
+    if concurrent(versions / f"{revision}.py") and _changed(before, living):
+        raise FreezeError(f"{revision} builds concurrently: functions change in a revision of their own")
     parts = "".join(_change(name, before.get(name), living.get(name)) for name in _changed(before, living))
     up = f"{HEADER}{tables}\n{parts}{END}\n{after}"
     if before:
-        back = "".join(_change(name, living.get(name), before.get(name)) for name in reversed(_changed(before, living)))
+        names = reversed(_changed(before, living))
+        back = "".join(_change(name, living.get(name), before.get(name), back=True) for name in names)
         down = f"{back}\n{tables_down}"
     else:
         down = "\n".join(reversed(list(_drops(up)))) + "\n"
     (versions / f"{revision}.up.sql").write_text(up, encoding="utf-8")
     (versions / f"{revision}.down.sql").write_text(f"{HEADER}{down}", encoding="utf-8")
+
+
+def concurrent(file: Path) -> bool:
+    """Tell whether a revision says that it builds indexes concurrently."""
+    return re.search(r"^concurrently = True$", _text(file), re.MULTILINE) is not None
 
 
 def living_functions(root: Path = HERE) -> dict[str, str]:
@@ -84,7 +109,7 @@ def frozen_functions(root: Path = HERE, *, before: str = "~") -> dict[str, str]:
             break
         for section in file.read_text(encoding="utf-8").partition(END)[0].split(f"\n{SECTION}")[1:]:
             name, _, text = section.partition("\n")
-            functions[name] = _replacing(text.strip() + "\n")
+            functions[name] = _replacing(_DROPS.sub("", text.strip()) + "\n")
     return {name: text for name, text in sorted(functions.items()) if not text.startswith(GONE)}
 
 
@@ -137,18 +162,23 @@ def _changed(before: Mapping[str, str], living: Mapping[str, str]) -> list[str]:
     return sorted(changed | privileges if changed else changed)
 
 
-def _change(name: str, old: str | None, new: str | None) -> str:
-    """Return one section: how the database gets from the old text of a file to the new."""
-    heads_changed = old is not None and (new is None or _heads(old) != _heads(new))
+def _change(name: str, old: str | None, new: str | None, *, back: bool = False) -> str:
+    """Return one section: how the database gets from the old text of a file to the new.
+
+    A view is replaced, never dropped: its grants, and the users' own views upon it, stay. That works as long as columns
+    are only added, at the end; on the way back they go, and so the view is dropped.
+    """
+    heads_changed = old is not None and (new is None or _heads(old, views=back) != _heads(new, views=back))
     drop = "".join(f"{line}\n" for line in reversed(list(_drops(old or "")))) if heads_changed else ""
     if new is None:
         drop = f"{GONE}{drop}"
     return f"{SECTION}{name}\n{drop}{new if old is None else _replacing(new or '')}"
 
 
-def _heads(text: str) -> list[str]:
-    """What `create or replace` cannot change: names, arguments and the types returned; of views the whole text."""
-    return [" ".join(head.split()) for head in _HEAD.findall(_SILENT.sub("''", _replacing(text)))]
+def _heads(text: str, *, views: bool) -> list[str]:
+    """What `create or replace` cannot change: names, arguments and the types returned; of views the name, or all."""
+    found = [" ".join(head.split()) for head in _HEAD.findall(_SILENT.sub("''", _replacing(text)))]
+    return [head if views or not head.startswith(_VIEW) else " ".join(head.split()[:5]) for head in found]
 
 
 def _replacing(text: str) -> str:

@@ -2134,16 +2134,25 @@ begin
   end loop;
   return cardinality(_ids);
 end $$;
-CREATE FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) RETURNS boolean
+CREATE FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  _oldest text;
+  _entered boolean;
 begin
-  insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks)
+  insert into pgqueue.worker_processes (id, started_at, heartbeat_at, lease, pid, concurrency, host, queues, tasks, version)
   values (register_worker.id, clock_timestamp(), clock_timestamp(), register_worker.lease, register_worker.pid, register_worker.concurrency,
-          register_worker.host, register_worker.queues, register_worker.tasks)
+          register_worker.host, register_worker.queues, register_worker.tasks, register_worker.version)
   on conflict do nothing;
-  return found;
+  _entered := found;
+  select c.oldest_client into _oldest from pgqueue.compatibility c;
+  if pgqueue.version_parts(register_worker.version) < pgqueue.version_parts(_oldest) then
+    raise exception using errcode = 'PQ006', message = format('workers of pgqueue %s cannot work on this schema, which needs %s or later: install that',
+                                                              coalesce(register_worker.version, '0.1.0'), _oldest);
+  end if;
+  return _entered;
 end $$;
 CREATE FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -3523,6 +3532,12 @@ begin
   delete from pgqueue.job_schedules s where s.name = unschedule.name;
   return found;
 end $$;
+CREATE FUNCTION pgqueue.version_parts(version text) RETURNS integer[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select (coalesce(string_to_array(substring(coalesce(version, '0.1.0') from '^[0-9]{1,9}(?:[.][0-9]{1,9})*'), '.')::integer[], '{}') || '{0,0,0}')[1:3]
+$$;
 CREATE FUNCTION pgqueue.wake_key(queue text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN hashtextextended((('pgqueue'::text || chr(31)) || COALESCE(('q'::text || queue), 'control'::text)), (20261122)::bigint);
@@ -3961,6 +3976,11 @@ CREATE TABLE pgqueue.cancel_requests (
     job_id bigint NOT NULL,
     requested_at timestamp with time zone NOT NULL
 );
+CREATE TABLE pgqueue.compatibility (
+    only_row boolean DEFAULT true NOT NULL,
+    oldest_client text NOT NULL,
+    CONSTRAINT compatibility_only_row_check CHECK (only_row)
+);
 CREATE TABLE pgqueue.fair_weights (
     queue text NOT NULL,
     key text NOT NULL,
@@ -4331,6 +4351,7 @@ CREATE TABLE pgqueue.worker_processes (
     host text NOT NULL,
     queues text[] NOT NULL,
     tasks text[] NOT NULL,
+    version text,
     CONSTRAINT worker_processes_lease_check CHECK ((lease > '00:00:00'::interval))
 )
 WITH (fillfactor='50');
@@ -4466,12 +4487,15 @@ CREATE VIEW pgqueue.workers AS
     running,
     started_at,
     heartbeat_at,
-    ((lost_at IS NULL) AND ((heartbeat_at + lease) >= now())) AS alive
+    ((lost_at IS NULL) AND ((heartbeat_at + lease) >= now())) AS alive,
+    version
    FROM pgqueue.worker_processes w;
 ALTER TABLE ONLY pgqueue.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY pgqueue.cancel_requests
     ADD CONSTRAINT cancel_requests_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pgqueue.compatibility
+    ADD CONSTRAINT compatibility_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.dead_jobs
     ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.fair_weights
@@ -4606,7 +4630,7 @@ REVOKE ALL ON FUNCTION pgqueue.pause_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
@@ -4656,6 +4680,7 @@ REVOKE ALL ON FUNCTION pgqueue.unknown_flow(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.version_parts(version text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;

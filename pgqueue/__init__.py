@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StateConflict,
         UnknownTask,
         UsageError,
+        VersionTooOld,
     )
     from pgqueue.flow import Chain, Flow, Group, chain, group
     from pgqueue.flowhandle import FlowHandle
@@ -126,6 +127,7 @@ __all__ = [
     "Task",
     "UnknownTask",
     "UsageError",
+    "VersionTooOld",
     "Weight",
     "batch",
     "chain",

@@ -12,6 +12,7 @@
      |- StateConflict                  the job is in a state that forbids it
      |- LeaseLost                      this attempt no longer owns the job: stop, write nothing
      |- NotSupported                   not in this version of the package or of the database's schema
+     |   '- VersionTooOld              the schema is no longer for this version of the package: install a newer one
      |- MigrationsPending              run `pgq migrate`
      |- DatabaseUnavailable            try again later
      |- JobFailed                      Handle.result: the job is dead; `.error` says why
@@ -76,6 +77,10 @@ class LeaseLost(PgQueueError):
 
 class NotSupported(PgQueueError):
     """Not in this version of the package, or not yet in this database."""
+
+
+class VersionTooOld(NotSupported):
+    """The database's schema is newer than this package and says that it can no longer work on it."""
 
 
 class MigrationsPending(PgQueueError):

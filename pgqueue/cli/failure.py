@@ -2,14 +2,21 @@
 
 0 done                              3 the app cannot be imported
 1 a check failed, an unknown job    4 the database cannot be reached
-2 usage                             5 migrations are pending
+2 usage                             5 migrations are pending, or this version is too old
 """
 
 import os
 import sys
 import traceback
 
-from pgqueue.errors import AppImportError, DatabaseUnavailable, MigrationsPending, PgQueueError, UsageError
+from pgqueue.errors import (
+    AppImportError,
+    DatabaseUnavailable,
+    MigrationsPending,
+    PgQueueError,
+    UsageError,
+    VersionTooOld,
+)
 
 DONE, FAILED, USAGE, IMPORT, UNREACHABLE, PENDING = range(6)
 INTERRUPTED = 130
@@ -19,6 +26,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (UsageError, USAGE),
     (DatabaseUnavailable, UNREACHABLE),
     (MigrationsPending, PENDING),
+    (VersionTooOld, PENDING),
 )
 
 

@@ -10,7 +10,7 @@ from pgqueue.cli import failure, output, values
 from pgqueue.cli.command import command
 from pgqueue.cli.output import clean, print_json, span
 from pgqueue.cli.session import Session
-from pgqueue.errors import DatabaseUnavailable, MigrationsPending
+from pgqueue.errors import DatabaseUnavailable, MigrationsPending, VersionTooOld
 
 _TIME: dict[str, Any] = {"metavar": "TIME", "parser": values.option_type(values.duration)}
 
@@ -54,7 +54,7 @@ def _checks(session: Session, max_lag: timedelta, *, no_worker: bool) -> Iterato
     except DatabaseUnavailable as error:
         yield Check("database", False, str(error))
         return
-    except MigrationsPending as error:
+    except (MigrationsPending, VersionTooOld) as error:
         yield Check("database", True, "reachable")
         yield Check("migrations", False, str(error))
         return

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgqueue.cli import failure
 from pgqueue.cli.command import command
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
@@ -24,8 +25,11 @@ def migrate(
     sql: Annotated[
         bool, typer.Option("--sql", help="Only print the whole script for psql; needs no database.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Apply also what living workers of older versions cannot survive.")
+    ] = False,
 ) -> None:
-    """Create or update the queue's schema. Safe to run any number of times, also at once."""
+    """Create or update the queue's schema. Safe to run any number of times, also at once, and again after a failure."""
     from pgqueue import migrate as migrations
 
     if plan and sql:
@@ -34,18 +38,34 @@ def migrate(
         script = migrations.offline_sql(session.schema)
         print_json({"sql": script}) if session.as_json else print_line(script.rstrip())
     elif plan:
-        _tell(session, migrations.plan(session.dsn, session.schema), "pending")
+        planned = migrations.plan(session.dsn, session.schema)
+        _tell(session, planned, "pending", migrations.hindrances(session.dsn, session.schema, planned))
     else:
-        _tell(session, migrations.upgrade(session.dsn, session.schema), "applied")
+        applied = migrations.upgrade(session.dsn, session.schema, force=force, tell=failure.say)
+        _tell(session, applied, "applied", [""] * len(applied))
 
 
-def _tell(session: Session, revisions: "list[Revision]", word: str) -> None:
+def _tell(session: Session, revisions: "list[Revision]", word: str, hindrances: list[str]) -> None:
     if session.as_json:
-        rows = [{"revision": r.id, "title": r.title, "may_lock": r.may_lock, "state": word} for r in revisions]
-        print_json(rows)
+        print_json([_row(step, word, hindrance) for step, hindrance in zip(revisions, hindrances, strict=True)])
         return
-    for revision in revisions:
-        lock = "may hold up running workers while it runs" if revision.may_lock else "holds nobody up"
-        print_line(f"{word} {revision.id}: {revision.title}" + (f" ({lock})" if word == "pending" else ""))
+    for revision, hindrance in zip(revisions, hindrances, strict=True):
+        about = f" ({_about(revision)})" if word == "pending" else ""
+        print_line(f"{word} {revision.id}: {revision.title}{about}")
+        if hindrance:
+            print_line(f"  refused as long as older workers live: {hindrance}")
     if not revisions:
         print_line(f'schema "{session.schema}" is up to date')
+
+
+def _row(revision: "Revision", word: str, hindrance: str) -> dict[str, object]:
+    row: dict[str, object] = {"revision": revision.id, "title": revision.title, "may_lock": revision.may_lock}
+    row |= {"needs": revision.needs, "state": word}
+    return row | ({"refused": hindrance or None} if word == "pending" else {})
+
+
+def _about(revision: "Revision") -> str:
+    lock = "may hold up running workers while it runs" if revision.may_lock else "holds nobody up"
+    builds = "; builds indexes concurrently" if revision.concurrently else ""
+    needs = f"; needs workers of {revision.needs} or later" if revision.needs else ""
+    return f"{lock}{builds}{needs}"

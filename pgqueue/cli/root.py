@@ -25,6 +25,7 @@ from pgqueue.cli import (
     work,
     workers,
 )
+from pgqueue.version import VERSION
 
 
 def run() -> int:
@@ -94,9 +95,7 @@ def _misused(error: Any) -> int:
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
-    from importlib.metadata import version
-
-    print(f"pgq {version('pgqueue')}")  # noqa: T201
+    print(f"pgq {VERSION}")  # noqa: T201
     raise typer.Exit
 
 

@@ -7,6 +7,8 @@ from pgqueue.cli.command import command
 from pgqueue.cli.output import print_json, text
 from pgqueue.cli.session import Session
 
+FIRST = "0.1.0"  # it did not say its version
+
 COLUMNS: tuple[output.Column, ...] = (
     ("id", text("id")),
     ("host", text("host")),
@@ -17,6 +19,7 @@ COLUMNS: tuple[output.Column, ...] = (
     ("tasks", lambda worker: str(len(worker["tasks"]))),
     ("started", text("started_at")),
     ("heartbeat", text("heartbeat_at")),
+    ("version", lambda worker: worker["version"] or FIRST),
 )
 
 

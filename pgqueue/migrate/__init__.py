@@ -5,8 +5,20 @@ that would be, `offline_sql` writes it out for a DBA, `pending` is the worker's 
 Locks: a transaction advisory lock per schema keeps migrators apart; a revision's own locks are bounded by lock_timeout.
 """
 
-from pgqueue.migrate.apply import downgrade, frozen, offline_sql, plan, upgrade
+from pgqueue.migrate.apply import downgrade, hindrances, offline_sql, plan, upgrade
+from pgqueue.migrate.frozen import frozen
 from pgqueue.migrate.revisions import Revision, head
 from pgqueue.migrate.session import current, pending
 
-__all__ = ["Revision", "current", "downgrade", "frozen", "head", "offline_sql", "pending", "plan", "upgrade"]
+__all__ = [
+    "Revision",
+    "current",
+    "downgrade",
+    "frozen",
+    "head",
+    "hindrances",
+    "offline_sql",
+    "pending",
+    "plan",
+    "upgrade",
+]

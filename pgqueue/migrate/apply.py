@@ -1,27 +1,26 @@
 """Runs the revisions: each in a transaction of its own, behind the migrators' lock, retried when a lock is not had.
 
-Alembic keeps the history and the version table; it is imported when there is something to do (0.6 s). The frozen SQL
-goes to psycopg as it is, in one piece: no bind parameters, so `:name` and `%` mean what they mean in psql.
+Alembic keeps the history and the version table; it is imported when there is something to do (0.6 s).
 """
 
 import io
 import logging
 import random
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors
 
-from pgqueue.migrate import session
+from pgqueue.migrate import compatibility, session
 from pgqueue.migrate.revisions import BASE, Revision, describe, directory, following
-from pgqueue.schema import DEFAULT, identifier, render, valid_schema
+from pgqueue.schema import DEFAULT, valid_schema
 
 if TYPE_CHECKING:
     import alembic.config
@@ -30,38 +29,99 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = timedelta(seconds=3)  # for so long a migration that waits may hold up those who queue behind it
 TRIES = 10
 _AGAIN = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
-_TAG = re.compile(r"\$(?:[A-Za-z_]\w*)?\$")
-_OPENS_LITERAL = re.compile(r"(?<=')pgqueue\.(?=[a-z_])")  # as in nextval('pgqueue.job_ids')
 _ALEMBIC = threading.Lock()  # alembic keeps what it works on in globals: one thread of a process at a time
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a migrator works with: its connection, ours and SQLAlchemy's at once, and what it was told."""
+
+    dsn: str
+    schema: str
+    conn: session.Connection
+    alchemy: "sqlalchemy.Connection"
+    lock_timeout: timedelta
+    force: bool
+    tell: Callable[[str], None]
+
+    def apply(self, step: Revision) -> bool:
+        """Apply a revision. False: another migrator has done so. Raises psycopg.Error, NotSupported, ConfigError."""
+        return self._concurrently(step) if step.concurrently else self._at_once(step)
+
+    def _at_once(self, step: Revision) -> bool:
+        with _in_psycopgs_words(), self.alchemy.begin():
+            session.wait_turn(self.conn, self.schema)
+            if not self._is_next(self.conn, step):
+                return False
+            session.require_rights(self.conn, self.schema)
+            _run(self.conn, session.make_schema(self.schema, self.lock_timeout))
+            if step.needs:
+                _run(self.conn, [compatibility.hold_newcomers(self.schema)])
+                if not self.force:
+                    compatibility.require_no_older_workers(self.conn, self.schema, step)
+            self._upgrade(step)
+        return True
+
+    def _concurrently(self, step: Revision) -> bool:
+        """The lock of the migrators is held by a connection of its own: what is built commits in between."""
+        with session.another(self.dsn) as holder:
+            session.wait_turn(holder, self.schema)
+            if not self._is_next(holder, step):
+                return False
+            session.require_rights(holder, self.schema)
+            session.drop_snapshot(holder)
+            with _in_psycopgs_words():
+                self._upgrade(step)
+        return True
+
+    def _is_next(self, conn: session.Connection, step: Revision) -> bool:
+        return following(session.read_revision(conn, self.schema), self.schema)[:1] == (step.id,)
+
+    def _upgrade(self, step: Revision) -> None:
+        with _command(self.schema, connection=self.alchemy, tell=self.tell) as (command, config):
+            command.upgrade(config, step.id)
+
+
 def upgrade(
-    dsn: str, schema: str = DEFAULT, *, lock_timeout: timedelta = LOCK_TIMEOUT, tries: int = TRIES
+    dsn: str,
+    schema: str = DEFAULT,
+    *,
+    lock_timeout: timedelta = LOCK_TIMEOUT,
+    tries: int = TRIES,
+    force: bool = False,
+    tell: Callable[[str], None] = _log.warning,
 ) -> list[Revision]:
     """Bring the schema to the newest revision and return those that this call applied, oldest first.
 
-    Each revision commits by itself. Safe to run any number of times at once: one works, the others wait for it.
+    Each revision commits by itself, so that a call that was interrupted is made good by the next. Safe to run any
+    number of times at once: one works, the others wait for it. `tell` hears what it waits for; `force` applies what
+    living workers of older versions cannot survive.
     Raises: DatabaseUnavailable (not reached, or a lock not had in `tries`), ConfigError (a privilege is missing; says
-    which), NotSupported (the schema or the server is not one that this version knows).
+    which), NotSupported (the schema or the server is not one that this version knows; workers that are too old live).
     """
     applied: list[Revision] = []
     with session.session(dsn, schema) as conn:
-        if not following(session.read_revision(conn, schema), schema):
+        if not (missing := following(session.read_revision(conn, schema), schema)):
             return applied
         conn.rollback()
         session.require_primary(conn)
         with _alchemy(conn) as alchemy:
-            while revision := _patiently(lambda: _upgrade_one(alchemy, conn, schema, lock_timeout), tries):
-                applied.append(describe(revision))
-                _log.info("schema migrated", extra={"schema": schema, "revision": revision})
+            turn = Turn(dsn, schema, conn, alchemy, lock_timeout, force=force, tell=tell)
+            while missing:
+                step = describe(missing[0])
+                if _patiently(partial(turn.apply, step), turn, tries):
+                    applied.append(step)
+                    _log.info("schema migrated", extra={"schema": schema, "revision": step.id})
+                missing = following(session.read_revision(conn, schema), schema)
+                conn.rollback()
     return applied
 
 
 def downgrade(dsn: str, schema: str, revision: str) -> None:
     """Go back to a revision, or to `base`: for tests and for those who know what they lose. One transaction."""
     with session.session(dsn, schema) as conn, _alchemy(conn) as alchemy, _in_psycopgs_words(), alchemy.begin():
-        _run(conn, session.take_turn(schema))
+        session.wait_turn(conn, schema)
         following(session.read_revision(conn, schema), schema)
         with _command(schema, connection=alchemy) as (command, config):
             command.downgrade(config, revision)
@@ -72,6 +132,15 @@ def downgrade(dsn: str, schema: str, revision: str) -> None:
 def plan(dsn: str, schema: str = DEFAULT) -> list[Revision]:
     """Return the revisions that `upgrade` would apply now, oldest first."""
     return [describe(revision) for revision in following(session.current(dsn, schema), schema)]
+
+
+def hindrances(dsn: str, schema: str, revisions: Sequence[Revision]) -> list[str]:
+    """Return, for each revision, the living workers that could not survive it in words, "" if there are none."""
+    if not any(step.needs for step in revisions):
+        return [""] * len(revisions)
+    with session.session(dsn, schema) as conn:
+        older = [compatibility.older_workers(conn, schema, step.needs) if step.needs else [] for step in revisions]
+    return [compatibility.told(workers) if workers else "" for workers in older]
 
 
 def offline_sql(schema: str = DEFAULT, *, start: str | None = None) -> str:
@@ -87,40 +156,16 @@ def offline_sql(schema: str = DEFAULT, *, start: str | None = None) -> str:
     return output.getvalue()
 
 
-def frozen(revision_file: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return a revision's upgrade and downgrade: they run the frozen .up.sql and .down.sql beside it."""
-
-    def upgrade() -> None:
-        _run_file(Path(revision_file).with_suffix(".up.sql"))
-
-    def downgrade() -> None:
-        _run_file(Path(revision_file).with_suffix(".down.sql"))
-
-    return upgrade, downgrade
-
-
-def _upgrade_one(
-    alchemy: "sqlalchemy.Connection", conn: session.Connection, schema: str, lock_timeout: timedelta
-) -> str | None:
-    with _in_psycopgs_words(), alchemy.begin():
-        _run(conn, session.take_turn(schema))
-        missing = following(session.read_revision(conn, schema), schema)
-        if not missing:
-            return None
-        session.require_rights(conn, schema)
-        _run(conn, session.make_schema(schema, lock_timeout))
-        with _command(schema, connection=alchemy) as (command, config):
-            command.upgrade(config, missing[0])
-    return missing[0]
-
-
-def _patiently(step: Callable[[], str | None], tries: int) -> str | None:
+def _patiently(step: Callable[[], bool], turn: Turn, tries: int) -> bool:
     """Run a step until it has its locks: between tries those who queued behind it go first."""
     for failures in range(1, tries):
         try:
             return step()
         except _AGAIN as error:
-            _log.warning("migration waits for a lock", extra={"tries": failures, "sqlstate": error.sqlstate})
+            why = "a deadlock" if isinstance(error, errors.DeadlockDetected) else "a lock that another session holds"
+            turn.conn.rollback()
+            who = session.oldest_transaction(turn.conn)
+            turn.tell(f"met {why}; {who}; trying again ({failures + 1} of {tries})")
             time.sleep(min(0.2 * 2**failures, 5) * random.uniform(0.5, 1))  # noqa: S311 - not a secret
     return step()
 
@@ -128,35 +173,6 @@ def _patiently(step: Callable[[], str | None], tries: int) -> str | None:
 def _run(conn: session.Connection, statements: list[str]) -> None:
     for statement in statements:
         conn.execute(statement.encode())
-
-
-def _run_file(file: Path) -> None:
-    from alembic import op
-
-    context = op.get_context()
-    text = _rendered(file.read_text(encoding="utf-8"), context.version_table_schema or DEFAULT)
-    if context.as_sql:
-        context.impl.static_output(text)
-        return
-    connection = cast("sqlalchemy.Connection", context.connection)
-    driver = cast("session.Connection", connection.connection.dbapi_connection)
-    try:
-        driver.execute(text.encode())
-    except psycopg.Error as error:
-        line = text.count("\n", 0, int(error.diag.statement_position or 1) - 1) + 1
-        error.add_note(f"in {file.name}, line {line}")
-        raise
-
-
-def _rendered(text: str, schema: str) -> str:
-    """Render for a schema whose name may hold what ends a literal ('...') or a function's body ($tag$...$tag$)."""
-    if "'" in schema:
-        in_literal = identifier(schema).replace("'", "''")
-        text = _OPENS_LITERAL.sub(lambda _: f"{in_literal}.", text)
-    for tag in set(_TAG.findall(text)):
-        if tag in schema:
-            text = text.replace(tag, session.unused_tag(text + schema))
-    return render(text, schema)
 
 
 @contextmanager

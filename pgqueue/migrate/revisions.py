@@ -10,15 +10,21 @@ from pathlib import Path
 from pgqueue.errors import ConfigError, NotSupported
 
 BASE = "base"
+FIRST_VERSION = "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One step of the schema. `may_lock`: it may hold up, or wait for, those who use the queue meanwhile."""
+    """One step of the schema. `may_lock`: it may hold up, or wait for, those who use the queue meanwhile. `needs`: the
+    oldest version of pgqueue that can work after it, if it ends the support of one. `concurrently`: it builds indexes
+    outside of a transaction.
+    """
 
     id: str
     title: str
     may_lock: bool
+    needs: str | None = None
+    concurrently: bool = False
 
 
 def directory() -> Path:
@@ -55,12 +61,24 @@ def following(revision: str | None, schema: str) -> tuple[str, ...]:
 
 
 def describe(revision: str) -> Revision:
-    """Read a revision's title and may_lock without running it."""
+    """Read what a revision says about itself without running it."""
     module = ast.parse((directory() / "versions" / f"{revision}.py").read_text(encoding="utf-8"))
-    may_lock = True
+    said: dict[str, object] = {}
     for node in module.body:
         match node:
-            case ast.Assign(targets=[ast.Name(id="may_lock")], value=ast.Constant(value=bool(value))):
-                may_lock = value
-    title = (ast.get_docstring(module) or revision).splitlines()[0].rstrip(".")
-    return Revision(id=revision, title=title, may_lock=may_lock)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+                said[name] = value
+    needs = said.get("needs")
+    return Revision(
+        id=revision,
+        title=(ast.get_docstring(module) or revision).splitlines()[0].rstrip("."),
+        may_lock=said.get("may_lock") is not False,
+        needs=needs if isinstance(needs, str) else None,
+        concurrently=said.get("concurrently") is True,
+    )
+
+
+def needed_before(revision: str) -> str:
+    """Return the oldest version of pgqueue that could work on the schema before this revision."""
+    needs = [step.needs for step in map(describe, known()) if step.id < revision and step.needs]
+    return needs[-1] if needs else FIRST_VERSION

@@ -5,6 +5,8 @@ harm. Each step takes one transaction advisory lock, derived from the schema's n
 """
 
 import hashlib
+import random
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -14,7 +16,8 @@ from psycopg import errors, sql
 from psycopg.rows import tuple_row
 
 from pgqueue.errors import ConfigError, DatabaseUnavailable, NotSupported
-from pgqueue.migrate.revisions import following
+from pgqueue.migrate.compatibility import require_served
+from pgqueue.migrate.revisions import following, known
 from pgqueue.schema import DEFAULT, identifier, literal, valid_schema
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -32,6 +35,12 @@ select current_user, pg_catalog.current_database(),
        (select pg_catalog.has_schema_privilege(oid, 'usage') and pg_catalog.has_schema_privilege(oid, 'create')
         from pg_catalog.pg_namespace where nspname = %s)"""
 
+_OLDEST = """
+select pid, application_name, extract(epoch from pg_catalog.clock_timestamp() - xact_start)::int
+from pg_catalog.pg_stat_activity
+where datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid() and xact_start is not null
+order by xact_start limit 1"""
+
 
 @contextmanager
 def session(dsn: str, schema: str) -> Iterator[Connection]:
@@ -41,6 +50,11 @@ def session(dsn: str, schema: str) -> Iterator[Connection]:
         if conn.info.server_version < OLDEST_SERVER:
             raise NotSupported(f"PostgreSQL 15 or later is needed, the server is {conn.info.server_version // 10000}")
         yield conn
+
+
+def another(dsn: str) -> "closing[Connection]":
+    """Connect once more, inside of a session: closed at the end of its block."""
+    return closing(_connect(dsn))
 
 
 def current(dsn: str, schema: str = DEFAULT) -> str | None:
@@ -53,16 +67,18 @@ def pending(conn_or_dsn: psycopg.Connection[object] | str, schema: str = DEFAULT
     """Tell whether the schema lacks a revision known here: two quick reads, no alembic.
 
     A schema that is newer than this pgqueue is not pending: workers of the previous release go on working on it.
+    Raises VersionTooOld when it says that they no longer can.
     """
     if isinstance(conn_or_dsn, str):
         with session(conn_or_dsn, schema) as conn:
             return pending(conn, schema)
     with _explained(schema):
         revision = read_revision(conn_or_dsn, schema)
-    try:
+    if revision is None or revision in known():
         return bool(following(revision, schema))
-    except NotSupported:
-        return False
+    with _explained(schema):
+        require_served(conn_or_dsn, schema)
+    return False
 
 
 def read_revision(conn: psycopg.Connection[object], schema: str) -> str | None:
@@ -76,17 +92,40 @@ def read_revision(conn: psycopg.Connection[object], schema: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def take_turn(schema: str) -> list[str]:
-    """Return the statements that open a migration's transaction and wait for the other migrators of this schema."""
+def opening() -> list[str]:
+    """Return the statements that open a migration's transaction."""
     return [
         "set transaction isolation level read committed, read write;",  # what the winner did must be seen afterwards
         "set local statement_timeout = 0;",
         "set local idle_in_transaction_session_timeout = 0;",
         "set local client_min_messages = warning;",
         "set local search_path = pg_catalog, pg_temp;",
+    ]
+
+
+def take_turn(schema: str) -> list[str]:
+    """Return the statements that open a transaction and wait for the other migrators of this schema: for a script."""
+    return [
+        *opening(),
         f"set local lock_timeout = {_milliseconds(TURN_TIMEOUT)};",
         f"do $$ begin perform pg_catalog.pg_advisory_xact_lock({_lock_key(schema)}); end $$;",
     ]
+
+
+def wait_turn(conn: Connection, schema: str) -> None:
+    """Open a transaction and wait for the other migrators of this schema. Raises LockNotAvailable after TURN_TIMEOUT.
+
+    It looks again and again instead of queueing: who waits inside a statement holds a snapshot, and an index that
+    another migrator builds concurrently waits for all snapshots, so the two would wait for each other.
+    """
+    for statement in opening():
+        conn.execute(statement.encode())
+    deadline = time.monotonic() + TURN_TIMEOUT.total_seconds()
+    attempt = f"select pg_catalog.pg_try_advisory_xact_lock({_lock_key(schema)})"  # with parameters: see drop_snapshot
+    while conn.execute(attempt.encode()).fetchone() != (True,):
+        if time.monotonic() > deadline:
+            raise errors.LockNotAvailable("another migration of this schema goes on")
+        time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - not a secret
 
 
 def make_schema(schema: str, lock_timeout: timedelta) -> list[str]:
@@ -107,6 +146,21 @@ def drop_schema(schema: str) -> list[str]:
     )
     drop = f"begin drop schema {identifier(schema)}; exception when dependent_objects_still_exist then null; end;"
     return [f"drop table {identifier(schema)}.alembic_version;", _block(f"if {ours} then {drop} end if;")]
+
+
+def drop_snapshot(conn: Connection) -> None:
+    """Let an open transaction hold no snapshot: that of a query with parameters stays until the next query."""
+    conn.execute(b"select")
+
+
+def oldest_transaction(conn: Connection) -> str:
+    """Name the transaction of this database that has been open for the longest time: who one probably waits for."""
+    row = conn.execute(_OLDEST).fetchone()
+    conn.rollback()
+    if row is None:
+        return "no other transaction is open now"
+    pid, name, seconds = row
+    return f"the oldest open transaction is that of pid {pid} ({name or 'no application_name'}), since {seconds} s"
 
 
 def require_primary(conn: Connection) -> None:

@@ -19,6 +19,7 @@ import psycopg
 from pgqueue.keeper import duties
 from pgqueue.keeper.retention import Retention
 from pgqueue.keeper.ticking import tick_due
+from pgqueue.version import VERSION
 from pgqueue.worker import claim as claims
 from pgqueue.worker.lease import Keepalive, Lease, Request
 from pgqueue.worker.session import Rows, Session, draw_worker_id
@@ -139,6 +140,7 @@ class Link:
             "tasks": sorted(self._app.tasks),
             "concurrency": self._options.concurrency,
             "lease_seconds": self.lease.seconds,
+            "version": VERSION,
         }
         taken = True
         while taken:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending
+from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
 from pgqueue.worker.load import load_app
 from pgqueue.worker.options import WorkerOptions
 from pgqueue.worker.settings import RECYCLED, SETTINGS
@@ -66,7 +66,7 @@ def report(error: BaseException) -> int:
             return USAGE
         case DatabaseUnavailable() | psycopg.OperationalError():
             return DATABASE
-        case MigrationsPending():
+        case MigrationsPending() | VersionTooOld():
             return MIGRATIONS
         case _:
             return 1
@@ -138,7 +138,7 @@ def runner() -> asyncio.Runner:
 
 
 def check_schema(app: App) -> None:
-    """Raises DatabaseUnavailable or MigrationsPending."""
+    """Raises DatabaseUnavailable, MigrationsPending or VersionTooOld."""
     from pgqueue import migrate
 
     if migrate.pending(app.dsn, app.schema):

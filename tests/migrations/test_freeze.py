@@ -57,6 +57,26 @@ def test_a_function_with_new_arguments_is_dropped_first(root: Path) -> None:
     assert down.index("drop function pgqueue.one;") < down.index("pgqueue.one(a int)")
 
 
+def test_what_was_dropped_and_made_again_is_not_new_in_the_next_revision(root: Path) -> None:
+    _write(root, "functions/10_one.sql", ONE.replace("a int", "a bigint"))
+
+    freeze.freeze("0002_second", root)
+    freeze.freeze("0003_third", root)
+
+    assert "pgqueue.one" not in "".join(_frozen(root, "0003_third"))
+
+
+def test_a_view_with_more_columns_is_replaced_and_keeps_its_grants(root: Path) -> None:
+    _write(root, "functions/20_two.sql", TWO.replace(" as y", " as y, 1 as z"))
+
+    freeze.freeze("0002_second", root)
+
+    up, down = _frozen(root, "0002_second")
+    assert "create or replace view pgqueue.two" in up
+    assert "drop view" not in up
+    assert "drop view pgqueue.two;" in down
+
+
 def test_functions_come_and_go(root: Path) -> None:
     (root / "functions/20_two.sql").unlink()
     _write(root, "functions/30_three.sql", "create function pgqueue.three() returns int language sql return 3;\n")
