@@ -31,14 +31,15 @@ COLUMNS: tuple[output.Column, ...] = (
 
 # State -> the page statement that has such jobs, and how to ask it for this state only.
 _PAGES: Mapping[State, tuple[str, Mapping[str, bool]]] = {
-    State.SCHEDULED: ("page_queued", {"running": False, "due": False}),
+    State.SCHEDULED: ("page_queued", {"running": False, "due": False, "blocked": False}),
+    State.BLOCKED: ("page_queued", {"running": False, "blocked": True}),
     State.READY: ("page_queued", {"running": False, "due": True}),
     State.RUNNING: ("page_queued", {"running": True}),
     State.SUCCEEDED: ("page_finished", {"succeeded": True}),
     State.CANCELLED: ("page_finished", {"succeeded": False}),
     State.DEAD: ("page_dead", {}),
 }
-_NO_FILTER: dict[str, Any] = {"running": None, "due": None, "succeeded": None}
+_NO_FILTER: dict[str, Any] = {"running": None, "due": None, "blocked": None, "succeeded": None}
 
 
 def add_to(app: typer.Typer) -> None:

@@ -40,6 +40,21 @@ def test_flows_are_listed_and_shown(dsn: str, flow: tuple[int, list[int]]) -> No
     assert told.splitlines()[-1].split() == [str(second), "-", "member", "add", "blocked", str(first)]
 
 
+def test_jobs_that_wait_for_others_are_listed(dsn: str, flow: tuple[int, list[int]]) -> None:
+    _, (first, second) = flow
+
+    every = pgq("jobs", "ls", "--json", PGQ_DSN=dsn).json
+    blocked = pgq("jobs", "ls", "--state", "blocked", PGQ_DSN=dsn)
+    scheduled = pgq("jobs", "ls", "--state", "scheduled", "--json", PGQ_DSN=dsn).json
+
+    assert [(job["id"], job["state"], job["run_at"] is None) for job in every] == [
+        (second, "blocked", True),
+        (first, "ready", False),
+    ]
+    assert blocked.out.splitlines()[1].split()[:3] == [str(second), "blocked", "add"]
+    assert scheduled == []
+
+
 def test_flows_are_cancelled_and_retried(dsn: str, flow: tuple[int, list[int]]) -> None:
     flow_id, _ = flow
 

@@ -3,7 +3,6 @@
 An environment has the wheel and, behind it, the packages of the interpreter that runs the tests.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -33,7 +32,7 @@ class Release:
             return subprocess.Popen(
                 [self.python, *words],
                 cwd=cwd,
-                env=environment(**self.variables),
+                env=clean(**self.variables),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -43,7 +42,7 @@ class Release:
         return subprocess.run(
             [self.python, "-m", "pgqueue.cli", *words],
             cwd=cwd,
-            env=environment(**self.variables),
+            env=clean(**self.variables),
             capture_output=True,
             text=True,
             timeout=50,
@@ -73,7 +72,7 @@ def install(source: Path, folder: Path) -> Release:
     """Build the wheel of a checkout and make an environment with it."""
     out = folder / "dist"
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source]
-    done = subprocess.run(build, capture_output=True, text=True, check=False, env=environment())
+    done = subprocess.run(build, capture_output=True, text=True, check=False, env=clean())
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     wheel = next(out.glob("*.whl"))
     place = folder / "environment"
@@ -84,16 +83,17 @@ def install(source: Path, folder: Path) -> Release:
     python = place / "bin" / "python"
     where = subprocess.run(
         [python, "-c", "import pgqueue; print(pgqueue.__file__)"],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=True,
+        cwd=folder, env=clean(), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert Path(where.strip()).is_relative_to(packages), where
     return Release(wheel.name.split("-")[1], python)
 
 
+def clean(**variables: str) -> dict[str, str]:
+    """An environment in which no other pgqueue can be found."""
+    return {name: value for name, value in environment(**variables).items() if not name.startswith("PYTHON")}
+
+
 def _git(repository: Path, *words: str) -> str:
     done = subprocess.run(["git", *words], cwd=repository, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""
-
-
-def is_checkout(repository: Path) -> bool:
-    return os.path.lexists(repository / ".git")

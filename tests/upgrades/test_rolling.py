@@ -28,7 +28,7 @@ from tests.upgrades.releases import Release
 pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(240)]
 
 LEASE = "3"
-READERS = (("stats", "--json"), ("workers",), ("jobs", "ls"), ("flows", "ls"))
+READERS = (("stats", "--json"), ("workers",), ("jobs", "ls", "--state", "succeeded"), ("flows", "ls"))
 
 
 @pytest.fixture(scope="module")
