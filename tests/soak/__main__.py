@@ -18,6 +18,7 @@ def main() -> int:
     kind.add_argument("--quick", action="store_true", help="20,000 jobs in under 90 s")
     kind.add_argument("--long", action="store_true", help="1,000,000 jobs in 40 minutes")
     parser.add_argument("--jobs", type=int, help="how many jobs")
+    parser.add_argument("--seconds", type=float, default=42.0, help="how long the faults of a --quick run go on")
     parser.add_argument("--minutes", type=float, default=40.0, help="how long a --long run takes in all")
     parser.add_argument("--seed", type=int, help="replays the faults of the run that printed it")
     parser.add_argument("--mutant", choices=mutants.NAMES, help="an engine that is wrong")
@@ -29,7 +30,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)  # the server, which is not root, has to pass through
     if given.quick:
-        chosen = plan.quick(seed, jobs=given.jobs or 20_000, mutant=given.mutant)
+        chosen = plan.quick(seed, jobs=given.jobs or 20_000, seconds=given.seconds, mutant=given.mutant)
     else:
         chosen = plan.long(seed, jobs=given.jobs or 1_000_000, minutes=given.minutes, mutant=given.mutant)
     summary = run(chosen, folder)

@@ -52,7 +52,7 @@ def note(kind: str, ctx: Any) -> None:
 @app.task(name="plain", queue="bulk")
 async def plain(ctx: Any, n: int, nap: float = 0.0) -> None:
     note("S", ctx)
-    if nap and ctx.attempt == 1:  # as long as a lease: where the races are
+    if nap and (ctx.attempt == 1 or n % 4 == 0):  # as long as a lease: where the races are
         await asyncio.sleep(nap)
     note("D", ctx)
 

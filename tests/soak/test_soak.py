@@ -36,5 +36,7 @@ def test_twenty_thousand_jobs_come_through_fifty_kills() -> None:
     soak()
 
 
-def test_the_soak_catches_a_settle_that_looks_at_the_id_only() -> None:
-    assert "mutant id-only-settle: caught" in soak("--mutant", "id-only-settle", "--seed", "3")
+def test_the_soak_catches_an_engine_that_acknowledges_before_it_runs() -> None:
+    said = soak("--mutant", "ack-before-run", "--jobs", "4000", "--seconds", "10")
+
+    assert "mutant ack-before-run: caught" in said
