@@ -1993,6 +1993,42 @@ end $$;
 CREATE FUNCTION pgqueue.new_job_names() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text, 'limits'::text, 'fair_key'::text, 'group_retry'::text];
+CREATE FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _begins pg_lsn := pgqueue.timeline_begin();
+  _seen_lsn pg_lsn;
+  _seen_at timestamptz;
+  _kept_at timestamptz;
+  _first boolean;
+begin
+  insert into pgqueue.failovers (system_identifier, timeline, old_system, old_timeline, noticed_at)
+  values (note_failover.system_identifier, note_failover.timeline, note_failover.old_system, note_failover.old_timeline, clock_timestamp())
+  on conflict do nothing;
+  _first := found;
+  select least(f.begins_lsn, _begins), f.seen_lsn, f.seen_at into _begins, _seen_lsn, _seen_at
+  from pgqueue.failovers f
+  where f.system_identifier = note_failover.system_identifier and f.timeline = note_failover.timeline
+  for update;
+  select s.lsn, s.at into _seen_lsn, _seen_at
+  from (select _seen_lsn, _seen_at union all select u.lsn, u.at from unnest(lsns, times) as u (lsn, at)) s (lsn, at)
+  order by s.lsn desc nulls last limit 1;
+  select max(u.at) into _kept_at from unnest(lsns, times) as u (lsn, at) where u.lsn <= _begins;
+  update pgqueue.failovers f
+  set workers = f.workers + 1, begins_lsn = _begins, seen_lsn = _seen_lsn, seen_at = _seen_at, kept_at = greatest(f.kept_at, _kept_at)
+  where f.system_identifier = note_failover.system_identifier and f.timeline = note_failover.timeline;
+  if _first then
+    begin
+      perform setval('pgqueue.job_ids', (select s.last_value + 1000000 from pgqueue.job_ids s));
+    exception when insufficient_privilege then
+      raise log 'pgqueue: not allowed to move the ids on after a failover: some may be issued again';
+    end;
+  end if;
+  return _first;
+end $$;
 CREATE FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) RETURNS TABLE(tid tid, id bigint, gated boolean)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2066,6 +2102,57 @@ CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
   )
   select coalesce(array_agg(s.priority order by s.priority), '{}') from seen s where s.priority is not null
 $$;
+CREATE FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[] DEFAULT '{}'::bigint[], system_identifier bigint DEFAULT NULL::bigint, timeline integer DEFAULT NULL::integer) RETURNS TABLE(id bigint, finding text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _outcomes jsonb;
+  _ids bigint[];
+  _findings text[];
+begin
+  perform from pgqueue.worker_processes w where w.id = reconcile.worker_id for update;
+  select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'released'))
+  into _outcomes
+  from (select q.id, q.token from pgqueue.queued_jobs q
+        where q.worker_id = reconcile.worker_id and q.token <> all (spared)
+          and not exists (select from unnest(ids, tokens) as h (id, token) where h.id = q.id and h.token = q.token)
+        order by q.id for update skip locked) j;
+  if _outcomes is not null then
+    perform pgqueue.ensure_day(clock_timestamp());
+    perform pgqueue.settle(_outcomes, clock_timestamp());
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = reconcile.worker_id) q;
+  end if;
+  select array_agg(f.id order by f.id), array_agg(f.finding order by f.id) into _ids, _findings
+  from (
+    select (o ->> 'id')::bigint as id, 'released' as finding from jsonb_array_elements(_outcomes) o
+    union all
+    select h.id, case when j.id is not null then 'undone' else 'gone' end
+    from unnest(ids, tokens, created) as h (id, token, created)
+    left join pgqueue.queued_jobs j on j.id = h.id and (h.created is null or j.created_at = h.created)
+    where case when j.id is not null then h.created is not null and j.token is distinct from h.token
+               else not exists (select from pgqueue.finished_jobs f where f.id = h.id and (h.created is null or f.created_at = h.created and f.finished_at >= h.created))
+                and not exists (select from pgqueue.dead_jobs d where d.id = h.id and (h.created is null or d.created_at = h.created)) end
+    union all
+    select e.id, case when j.id is not null then 'again' else 'gone' end
+    from unnest(ended_ids, ended_at) as e (id, at)
+    left join pgqueue.queued_jobs j on j.id = e.id and j.created_at <= e.at
+    where e.id <> all (coalesce(array(select (o ->> 'id')::bigint from jsonb_array_elements(_outcomes) o), '{}'))
+      and not exists (select from pgqueue.finished_jobs f where f.id = e.id and f.created_at <= e.at and f.finished_at >= e.at - interval '1 minute')
+      and not exists (select from pgqueue.dead_jobs d where d.id = e.id and d.created_at <= e.at)
+  ) f;
+  if timeline is not null and _ids is not null then
+    insert into pgqueue.failover_jobs (system_identifier, timeline, job_id, worker_id, finding)
+    select reconcile.system_identifier, reconcile.timeline, f.id, reconcile.worker_id, f.finding from unnest(_ids, _findings) as f (id, finding)
+    on conflict do nothing;
+  end if;
+  return query select f.id, f.finding from unnest(_ids, _findings) as f (id, finding);
+end $$;
 CREATE FUNCTION pgqueue.recover(worker_id bigint, token bigint) RETURNS TABLE(held boolean, epoch integer, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text, queue text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2825,6 +2912,18 @@ end $$;
 CREATE FUNCTION pgqueue.schema_name() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'pgqueue'::text;
+CREATE FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  started_at := pg_postmaster_start_time();
+  system_identifier := (select c.system_identifier from pg_control_system() c);
+  lsn := pg_current_wal_insert_lsn();
+  timeline := ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::integer;
+exception when insufficient_privilege or feature_not_supported or undefined_function or object_not_in_prerequisite_state then
+  lsn := null; timeline := null;
+end $$;
 CREATE FUNCTION pgqueue.set_limit(name text, rate double precision DEFAULT NULL::double precision, per interval DEFAULT '00:00:01'::interval, burst integer DEFAULT NULL::integer, concurrency integer DEFAULT NULL::integer) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3450,6 +3549,29 @@ begin
   where s.name = tick.name;
   return _count;
 end $$;
+CREATE FUNCTION pgqueue.timeline_begin() RETURNS pg_lsn
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _name text;
+  _found pg_lsn;
+begin
+  _name := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+  begin
+    select (regexp_match(l, '^\s*\d+\s+([0-9A-F]+/[0-9A-F]+)'))[1]::pg_lsn into _found
+    from regexp_split_to_table(pg_read_file('pg_wal/' || _name || '.history', true), '\n') with ordinality as h (l, place)
+    where l ~ '^\s*\d+\s+[0-9A-F]+/' order by place desc limit 1;
+  exception when insufficient_privilege or feature_not_supported or undefined_function or undefined_file then
+    _found := null;
+  end;
+  return coalesce(_found,
+    (select r.min_recovery_end_lsn from pg_control_recovery() r
+     where r.min_recovery_end_timeline = ('x' || _name)::bit(32)::integer and r.min_recovery_end_lsn > '0/0'),
+    pg_current_wal_insert_lsn());
+exception when insufficient_privilege or feature_not_supported or undefined_function or object_not_in_prerequisite_state then
+  return null;
+end $$;
 CREATE FUNCTION pgqueue.told_count(count bigint, one text, many text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (count = 0) THEN (('no '::text || many) || ' are'::text) WHEN (count = 1) THEN (('1 '::text || one) || ' is'::text) WHEN (count >= 10000) THEN (('10000 '::text || many) || ' or more are'::text) ELSE (((count || ' '::text) || many) || ' are'::text) END;
@@ -3981,6 +4103,26 @@ CREATE TABLE pgqueue.compatibility (
     oldest_client text NOT NULL,
     CONSTRAINT compatibility_only_row_check CHECK (only_row)
 );
+CREATE TABLE pgqueue.failover_jobs (
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    job_id bigint NOT NULL,
+    worker_id bigint NOT NULL,
+    finding text NOT NULL
+);
+CREATE TABLE pgqueue.failovers (
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    old_system bigint NOT NULL,
+    old_timeline integer NOT NULL,
+    noticed_at timestamp with time zone NOT NULL,
+    begins_lsn pg_lsn,
+    seen_lsn pg_lsn,
+    seen_at timestamp with time zone,
+    kept_at timestamp with time zone,
+    workers integer DEFAULT 0 NOT NULL,
+    dismissed_at timestamp with time zone
+);
 CREATE TABLE pgqueue.fair_weights (
     queue text NOT NULL,
     key text NOT NULL,
@@ -4498,6 +4640,10 @@ ALTER TABLE ONLY pgqueue.compatibility
     ADD CONSTRAINT compatibility_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.dead_jobs
     ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.failover_jobs
+    ADD CONSTRAINT failover_jobs_pkey PRIMARY KEY (system_identifier, timeline, job_id, worker_id, finding);
+ALTER TABLE ONLY pgqueue.failovers
+    ADD CONSTRAINT failovers_pkey PRIMARY KEY (system_identifier, timeline);
 ALTER TABLE ONLY pgqueue.fair_weights
     ADD CONSTRAINT fair_weights_pkey PRIMARY KEY (queue, key);
 ALTER TABLE ONLY pgqueue.flow_deltas
@@ -4623,11 +4769,13 @@ REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timesta
 REVOKE ALL ON FUNCTION pgqueue.misses(condition text, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.pause_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[], system_identifier bigint, timeline integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) FROM PUBLIC;
@@ -4652,6 +4800,7 @@ REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every i
 REVOKE ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) FROM PUBLIC;
@@ -4671,6 +4820,7 @@ REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM 
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tell_undone(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.timeline_begin() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.told_count(count bigint, one text, many text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.told_span(span interval) FROM PUBLIC;

@@ -61,6 +61,9 @@ class Pools:
             raise self._exhausted() from error
         try:
             yield conn
+        except psycopg.errors.ReadOnlySqlTransaction:
+            conn.close()  # it leads to a standby, or to what has become one: the next one looks for the primary again
+            raise
         finally:
             pool.putconn(conn)
 
@@ -75,6 +78,9 @@ class Pools:
             raise self._exhausted() from error
         try:
             yield conn
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await conn.close()
+            raise
         finally:
             await pool.putconn(conn)
 

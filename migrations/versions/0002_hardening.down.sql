@@ -59,6 +59,12 @@ begin
     return next;
   end loop;
 end $$;
+-- functions/38_reconcile.sql
+-- gone
+drop function pgqueue.reconcile;
+-- functions/38_note_failover.sql
+-- gone
+drop function pgqueue.note_failover;
 -- functions/36_register_worker.sql
 drop function pgqueue.register_worker;
 -- Enters a worker process, with an id drawn at random by the caller. False: the id is taken, draw another.
@@ -72,6 +78,12 @@ begin
   on conflict do nothing;
   return found;
 end $$;
+-- functions/34_timeline_begin.sql
+-- gone
+drop function pgqueue.timeline_begin;
+-- functions/34_server_state.sql
+-- gone
+drop function pgqueue.server_state;
 -- functions/12_version_parts.sql
 -- gone
 drop function pgqueue.version_parts;
@@ -80,3 +92,4 @@ drop function pgqueue.version_parts;
 
 alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
+drop table pgqueue.failover_jobs, pgqueue.failovers;

@@ -2,3 +2,4 @@
 
 alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
+drop table pgqueue.failover_jobs, pgqueue.failovers;

@@ -10,3 +10,29 @@ insert into pgqueue.compatibility (oldest_client) values ('0.1.0');
 
 -- The worker's version; null: 0.1.0, which did not say.
 alter table pgqueue.worker_processes add column version text;
+-- What workers noticed when another server answered: a row per timeline that they met after another one. The log between begins_lsn and
+-- seen_lsn is lost: a worker had seen it acknowledged, and this timeline begins before it. What was there at kept_at was kept.
+create table pgqueue.failovers (
+  system_identifier bigint      not null,
+  timeline          integer     not null,
+  old_system        bigint      not null,
+  old_timeline      integer     not null,
+  noticed_at        timestamptz not null,
+  begins_lsn        pg_lsn,
+  seen_lsn          pg_lsn,                -- the furthest that any worker knows of, and when (by the old server's clock)
+  seen_at           timestamptz,
+  kept_at           timestamptz,
+  workers           integer     not null default 0,
+  dismissed_at      timestamptz,           -- an operator has seen to it: doctor is silent about it
+  primary key (system_identifier, timeline)
+);
+
+-- What workers knew of and is gone or undone (function reconcile): gone, undone, again, released.
+create table pgqueue.failover_jobs (
+  system_identifier bigint  not null,
+  timeline          integer not null,
+  job_id            bigint  not null,
+  worker_id         bigint  not null,
+  finding           text    not null,
+  primary key (system_identifier, timeline, job_id, worker_id, finding)
+);

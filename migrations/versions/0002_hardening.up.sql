@@ -11,6 +11,32 @@ insert into pgqueue.compatibility (oldest_client) values ('0.1.0');
 
 -- The worker's version; null: 0.1.0, which did not say.
 alter table pgqueue.worker_processes add column version text;
+-- What workers noticed when another server answered: a row per timeline that they met after another one. The log between begins_lsn and
+-- seen_lsn is lost: a worker had seen it acknowledged, and this timeline begins before it. What was there at kept_at was kept.
+create table pgqueue.failovers (
+  system_identifier bigint      not null,
+  timeline          integer     not null,
+  old_system        bigint      not null,
+  old_timeline      integer     not null,
+  noticed_at        timestamptz not null,
+  begins_lsn        pg_lsn,
+  seen_lsn          pg_lsn,                -- the furthest that any worker knows of, and when (by the old server's clock)
+  seen_at           timestamptz,
+  kept_at           timestamptz,
+  workers           integer     not null default 0,
+  dismissed_at      timestamptz,           -- an operator has seen to it: doctor is silent about it
+  primary key (system_identifier, timeline)
+);
+
+-- What workers knew of and is gone or undone (function reconcile): gone, undone, again, released.
+create table pgqueue.failover_jobs (
+  system_identifier bigint  not null,
+  timeline          integer not null,
+  job_id            bigint  not null,
+  worker_id         bigint  not null,
+  finding           text    not null,
+  primary key (system_identifier, timeline, job_id, worker_id, finding)
+);
 
 -- functions/12_version_parts.sql
 -- The three numbers of a version of pgqueue, to compare with: 0.2.0 and 0.2.0.dev0 are {0,2,0}. Null, the version that did not say, is
@@ -19,6 +45,47 @@ create function pgqueue.version_parts(version text) returns integer[]
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select (coalesce(string_to_array(substring(coalesce(version, '0.1.0') from '^[0-9]{1,9}(?:[.][0-9]{1,9})*'), '.')::integer[], '{}') || '{0,0,0}')[1:3]
 $$;
+-- functions/34_server_state.sql
+-- Which server answers, and how far its log goes. The identifier is the cluster's, the timeline grows by one with each promotion of a
+-- standby, the start tells a restart. Where the server does not tell (some managed services refuse these functions) the parts are null.
+-- The timeline is read from the name of the current log file: the control file has the new one only after a checkpoint, minutes later.
+-- Read in a statement that also writes, `lsn` is before the end of that transaction: once its commit was acknowledged under synchronous
+-- replication, a promoted standby has everything up to there. Takes no locks.
+create function pgqueue.server_state(out system_identifier bigint, out timeline integer, out started_at timestamptz, out lsn pg_lsn)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  started_at := pg_postmaster_start_time();
+  system_identifier := (select c.system_identifier from pg_control_system() c);
+  lsn := pg_current_wal_insert_lsn();
+  timeline := ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::integer;
+exception when insufficient_privilege or feature_not_supported or undefined_function or object_not_in_prerequisite_state then
+  lsn := null; timeline := null;
+end $$;
+-- functions/34_timeline_begin.sql
+-- Where the current timeline begins: up to there this server has the log of the one it was promoted after. From its history file, which
+-- only a superuser may read; else from the end of its recovery, which the control file keeps until the first checkpoint; else where the
+-- log is now, which is later. Null where the server does not tell. Takes no locks.
+create function pgqueue.timeline_begin() returns pg_lsn
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  _name text;
+  _found pg_lsn;
+begin
+  _name := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+  begin
+    select (regexp_match(l, '^\s*\d+\s+([0-9A-F]+/[0-9A-F]+)'))[1]::pg_lsn into _found
+    from regexp_split_to_table(pg_read_file('pg_wal/' || _name || '.history', true), '\n') with ordinality as h (l, place)
+    where l ~ '^\s*\d+\s+[0-9A-F]+/' order by place desc limit 1;
+  exception when insufficient_privilege or feature_not_supported or undefined_function or undefined_file then
+    _found := null;
+  end;
+  return coalesce(_found,
+    (select r.min_recovery_end_lsn from pg_control_recovery() r
+     where r.min_recovery_end_timeline = ('x' || _name)::bit(32)::integer and r.min_recovery_end_lsn > '0/0'),
+    pg_current_wal_insert_lsn());
+exception when insufficient_privilege or feature_not_supported or undefined_function or object_not_in_prerequisite_state then
+  return null;
+end $$;
 -- functions/36_register_worker.sql
 drop function pgqueue.register_worker;
 -- Enters a worker process, with an id drawn at random by the caller. False: the id is taken, draw another. `version` is the caller's pgqueue;
@@ -44,6 +111,110 @@ begin
                                                               coalesce(register_worker.version, '0.1.0'), _oldest);
   end if;
   return _entered;
+end $$;
+-- functions/38_note_failover.sql
+-- A worker met another timeline (or cluster) than before: notes it, once per timeline, with the furthest log position that any worker had
+-- seen acknowledged on the server before (`lsns` of its last heartbeats there, and when they were). What lies between `begins_lsn` and `seen_lsn` was lost: acknowledged by a server that is gone
+-- and never replicated. The first to note it moves the ids a million on: the sequence of a promoted standby may be behind what the
+-- old server had issued (it is logged 32 values at a time, and the log may have been lost), and an id that somebody still remembers must
+-- not mean another job. Until then, for some moments after the promotion, ids can be issued again: the lease token is what refuses zombies.
+-- Returns whether this was the first note. Locks: the row of the timeline.
+create function pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamptz[])
+returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _begins pg_lsn := pgqueue.timeline_begin();
+  _seen_lsn pg_lsn;
+  _seen_at timestamptz;
+  _kept_at timestamptz;
+  _first boolean;
+begin
+  insert into pgqueue.failovers (system_identifier, timeline, old_system, old_timeline, noticed_at)
+  values (note_failover.system_identifier, note_failover.timeline, note_failover.old_system, note_failover.old_timeline, clock_timestamp())
+  on conflict do nothing;
+  _first := found;
+  select least(f.begins_lsn, _begins), f.seen_lsn, f.seen_at into _begins, _seen_lsn, _seen_at
+  from pgqueue.failovers f
+  where f.system_identifier = note_failover.system_identifier and f.timeline = note_failover.timeline
+  for update;
+  select s.lsn, s.at into _seen_lsn, _seen_at
+  from (select _seen_lsn, _seen_at union all select u.lsn, u.at from unnest(lsns, times) as u (lsn, at)) s (lsn, at)
+  order by s.lsn desc nulls last limit 1;
+  select max(u.at) into _kept_at from unnest(lsns, times) as u (lsn, at) where u.lsn <= _begins;
+  update pgqueue.failovers f
+  set workers = f.workers + 1, begins_lsn = _begins, seen_lsn = _seen_lsn, seen_at = _seen_at, kept_at = greatest(f.kept_at, _kept_at)
+  where f.system_identifier = note_failover.system_identifier and f.timeline = note_failover.timeline;
+  if _first then
+    begin
+      perform setval('pgqueue.job_ids', (select s.last_value + 1000000 from pgqueue.job_ids s));
+    exception when insufficient_privilege then
+      raise log 'pgqueue: not allowed to move the ids on after a failover: some may be issued again';
+    end;
+  end if;
+  return _first;
+end $$;
+-- functions/38_reconcile.sql
+-- After another server answers, or the same one restarted, a worker compares what it knows with what is there: commits that were
+-- acknowledged may be gone (asynchronous replication, synchronous_commit = off). It gives the jobs that it holds (ids, tokens, when they
+-- were created if it knows) and those whose end was acknowledged lately (`ended_*`, with the database's time of that end). Returns a row per job:
+--   gone       no such job any more, or the id belongs to one that was created later: its enqueue was lost
+--   undone     held, but not by this token: the claim was lost, and the job runs again; its handler has to stop. (Where the worker only
+--              knows that its outcome was sent and not acknowledged, another token is no finding: it may have come through.)
+--   again      its end was lost and its claim too: unfinished, it runs again
+--   released   leased to this worker, which knows nothing of it (the end was lost and the claim was not): handed back, runs again.
+--              Without this it would be running for ever, as the worker beats for it (I5).
+-- `spared` are tokens of claims that may still be on their way to the worker. With a timeline, what was found is kept for `pgq doctor`.
+-- An attempt that is compared wrongly loses its lease and its token, and so can change nothing (I4): the job runs twice at worst.
+-- Death right after: the transaction has committed, or the worker is rescued as a whole. Scans the unfinished jobs, once per restart
+-- or failover of the server. Locks: the worker's row for update, then the jobs to hand back in id order, passing by locked ones.
+create function pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamptz[], ended_ids bigint[], ended_at timestamptz[],
+  spared bigint[] default '{}', system_identifier bigint default null, timeline integer default null)
+returns table (id bigint, finding text)
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _outcomes jsonb;
+  _ids bigint[];
+  _findings text[];
+begin
+  perform from pgqueue.worker_processes w where w.id = reconcile.worker_id for update;
+  select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'released'))
+  into _outcomes
+  from (select q.id, q.token from pgqueue.queued_jobs q
+        where q.worker_id = reconcile.worker_id and q.token <> all (spared)
+          and not exists (select from unnest(ids, tokens) as h (id, token) where h.id = q.id and h.token = q.token)
+        order by q.id for update skip locked) j;
+  if _outcomes is not null then
+    perform pgqueue.ensure_day(clock_timestamp());
+    perform pgqueue.settle(_outcomes, clock_timestamp());
+    perform pgqueue.wake(q.queue) from (select distinct unnest(w.queues) as queue from pgqueue.worker_processes w where w.id = reconcile.worker_id) q;
+  end if;
+  select array_agg(f.id order by f.id), array_agg(f.finding order by f.id) into _ids, _findings
+  from (
+    select (o ->> 'id')::bigint as id, 'released' as finding from jsonb_array_elements(_outcomes) o
+    union all
+    select h.id, case when j.id is not null then 'undone' else 'gone' end
+    from unnest(ids, tokens, created) as h (id, token, created)
+    left join pgqueue.queued_jobs j on j.id = h.id and (h.created is null or j.created_at = h.created)
+    where case when j.id is not null then h.created is not null and j.token is distinct from h.token
+               else not exists (select from pgqueue.finished_jobs f where f.id = h.id and (h.created is null or f.created_at = h.created and f.finished_at >= h.created))
+                and not exists (select from pgqueue.dead_jobs d where d.id = h.id and (h.created is null or d.created_at = h.created)) end
+    union all
+    select e.id, case when j.id is not null then 'again' else 'gone' end
+    from unnest(ended_ids, ended_at) as e (id, at)
+    left join pgqueue.queued_jobs j on j.id = e.id and j.created_at <= e.at
+    where e.id <> all (coalesce(array(select (o ->> 'id')::bigint from jsonb_array_elements(_outcomes) o), '{}'))
+      and not exists (select from pgqueue.finished_jobs f where f.id = e.id and f.created_at <= e.at and f.finished_at >= e.at - interval '1 minute')
+      and not exists (select from pgqueue.dead_jobs d where d.id = e.id and d.created_at <= e.at)
+  ) f;
+  if timeline is not null and _ids is not null then
+    insert into pgqueue.failover_jobs (system_identifier, timeline, job_id, worker_id, finding)
+    select reconcile.system_identifier, reconcile.timeline, f.id, reconcile.worker_id, f.finding from unnest(_ids, _findings) as f (id, finding)
+    on conflict do nothing;
+  end if;
+  return query select f.id, f.finding from unnest(_ids, _findings) as f (id, finding);
 end $$;
 -- functions/39_rescue.sql
 drop function pgqueue.rescue;

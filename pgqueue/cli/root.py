@@ -10,6 +10,7 @@ from pgqueue.cli import (
     command,
     demo,
     dlq,
+    doctor,
     enqueue,
     failure,
     flows,
@@ -59,7 +60,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, health):
+    for module in (why, workers, stats, health, doctor):
         module.add_to(app)
     return app
 

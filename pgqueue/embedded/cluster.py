@@ -179,7 +179,7 @@ def read_address(home: Path) -> Address:
 
 def _is_ready(data: Path) -> bool:
     try:
-        return (data / "postmaster.pid").read_text().rstrip().endswith("ready")
+        return (data / "postmaster.pid").read_text().rstrip().endswith(("ready", "standby"))
     except OSError:
         return False
 

@@ -13,7 +13,7 @@ from pgqueue.context import Context
 from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool
 from pgqueue.worker.greeting import hello
-from pgqueue.worker.judge import judge
+from pgqueue.worker.judge import NotCompleted, judge
 from pgqueue.worker.processes import ProcessPool
 from pgqueue.worker.series import Series
 from pgqueue.worker.threads import ThreadPool
@@ -34,10 +34,6 @@ Pool = LoopPool | ThreadPool | ProcessPool
 RECHECK_SECONDS = 0.05
 STUCK_GRACE_SECONDS = 5.0
 STALLED_SECONDS = 0.5
-
-
-class NotCompleted(Exception):  # noqa: N818 - what history shows
-    """The handler called ctx.complete and returned, but that transaction did not commit."""
 
 
 class Crew:
@@ -134,6 +130,11 @@ class Crew:
     def held(self) -> int:
         """How many jobs are here, waiting or running, or unproven."""
         return sum(pool.held() for pool in self._pools) + len(self._unproven) + self.incoming + len(self._series)
+
+    def holds(self) -> list[Attempt]:
+        """The jobs that are here, whatever their state."""
+        pools = (attempt for pool in self._pools for attempt in (*tuple(pool.active), *pool.waiting()))
+        return [*pools, *self._unproven, *self._series.waiting()]
 
     def full(self) -> bool:
         """Whether it runs as many jobs as it may."""

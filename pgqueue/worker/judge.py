@@ -46,6 +46,10 @@ class TimedOut(Exception):  # noqa: N818 - what history shows as the error's typ
     """The handler took longer than its timeout."""
 
 
+class NotCompleted(Exception):  # noqa: N818 - what history shows
+    """The handler called ctx.complete and returned, but that transaction did not commit."""
+
+
 def finish(sink: Sink, attempt: Attempt, value: Any, context: Context | None) -> None:
     """Judge a handler that returned."""
     if context is not None and context.completed:

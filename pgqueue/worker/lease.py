@@ -21,6 +21,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
+from pgqueue.worker.server import Server, Witness
 from pgqueue.worker.session import conninfo, leave_times_as_text, shut_down_socket
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Keepalive:
         loop_turned_at: Callable[[], float],
         on_beat: Callable[[list[int]], None],
         on_lost: Callable[[int], None],
+        on_server: Callable[[Server, Witness], None],
         duties: Sequence[Callable[[psycopg.Connection[tuple[Any, ...]], str], float]],
     ) -> None:
         """`describe` gives the changing parameters of a beat; `duties` run in turn, each returns the seconds until it
@@ -94,6 +96,7 @@ class Keepalive:
         self._loop_turned_at = loop_turned_at
         self._on_beat = on_beat
         self._on_lost = on_lost
+        self._on_server = on_server
         self._duties = list(duties)
         self._due_at = [time.monotonic() + secrets.randbelow(1000) / 1000 for _ in duties]
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -201,14 +204,16 @@ class Keepalive:
         self._busy_since = now
         rows = self._execute("beat", {"worker_id": worker_id, **self._describe()})
         self._busy_since = None
-        if rows[0][0] is None:
+        jobs, *server, lsn, clock = rows[0]
+        self._on_server(Server(*server), Witness(lsn, clock))
+        if jobs is None:
             self._on_lost(worker_id)
             return
         self._lease.extend(now)
         if time.monotonic() - now > self._lease.seconds / 3:
             self._steady_since = None
         self._steady_since = self._steady_since or now
-        self._on_beat(rows[0][0])
+        self._on_beat(jobs)
 
     def _house(self, until: float) -> None:
         for place, duty in enumerate(self._duties):

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,19 +23,23 @@ from pgqueue.keeper.ticking import tick_due
 from pgqueue.version import VERSION
 from pgqueue.worker import claim as claims
 from pgqueue.worker.lease import Keepalive, Lease, Request
+from pgqueue.worker.reconcile import Reconciler
 from pgqueue.worker.session import Rows, Session, draw_worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pgqueue.app import App
+    from pgqueue.worker.attempt import Attempt
     from pgqueue.worker.options import WorkerOptions
+    from pgqueue.worker.server import Server, Witness
     from pgqueue.worker.settle import Outbox
 
 log = logging.getLogger(__name__)
 
 HANG_SECONDS = 2.0
 FAREWELL_SECONDS = 5.0
+WITNESSES = 24  # heartbeats whose place in the log is remembered
 
 
 class Link:
@@ -44,11 +49,13 @@ class Link:
         self,
         app: App,
         options: WorkerOptions,
+        outbox: Outbox,
         *,
         queues: Sequence[str],
     ) -> None:
         self._app = app
         self._options = options
+        self._outbox = outbox
         self._session = Session(app.dsn, app.schema)
         self._loop = asyncio.get_running_loop()
         self._keepalive: Keepalive | None = None
@@ -61,7 +68,12 @@ class Link:
         self.listener_pid: Callable[[], int | None] = lambda: None
         self.lease = Lease(options.lease_seconds)
         self.turned_at = time.monotonic()
+        self.on_undone: Callable[[list[int]], None] = lambda _: None
+        self.holds: Callable[[], list[Attempt]] = list
         self.uncertain: set[int] = set()
+        self.in_flight: set[int] = set()  # tokens of claims on the lease's connection that are not answered yet
+        self._server: Server | None = None  # the one whose state this worker knows
+        self._witnesses: deque[Witness] = deque(maxlen=WITNESSES)
         self.worker_id = 0
         self.epoch = 0
 
@@ -73,6 +85,7 @@ class Link:
     async def open(self) -> None:
         """Connect, register, and start beating. Raises psycopg.Error."""
         await self._session.connect()
+        self._server = self._session.server
         await self._register()
         await self._declare_limits()
         await self._declare_schedules()
@@ -96,6 +109,7 @@ class Link:
             loop_turned_at=lambda: self.turned_at,
             on_beat=lambda jobs: self._on_loop(self.on_cancel, jobs) if jobs else None,
             on_lost=lambda worker_id: self._on_loop(self.on_lost, worker_id),
+            on_server=lambda server, witness: self._on_loop(self._met, server, witness),
             duties=house,
         )
         self._keepalive.start()
@@ -119,10 +133,32 @@ class Link:
             token = next(iter(self.uncertain))
             found += [(row[2], token, row[3:]) for row in await self._recover(token)]
             self.uncertain.discard(token)
+        if self._session.server != self._server:
+            await self._compare({token for _, token, _ in found} | self.in_flight)
         if not self._registered:
             self.uncertain.clear()
             await self._register()
         return found
+
+    async def _compare(self, spared: set[int]) -> None:
+        """Another server answers than before, or it was restarted: find out what it forgot. Raises psycopg.Error."""
+        server = self._session.server
+        if server is not None and self._server is not None:
+            reconciler = Reconciler(self._session.run, self._outbox, step_params=self.step_params)
+            undone = await reconciler.reconcile(
+                self.worker_id, self.holds(), spared, before=self._server, server=server, witnesses=self._witnesses
+            )
+            self.on_undone(undone)
+        self._server = server
+        self._witnesses.clear()
+
+    def _met(self, server: Server, witness: Witness) -> None:
+        """A heartbeat was answered by this server. A pooler may hide from the loop that it is another one."""
+        if server == self._server:
+            self._witnesses.append(witness)
+        elif self._server is not None and server != self._session.server and not self._session.broken:
+            log.warning("the heartbeat meets another server: the connection for jobs is opened anew")
+            self._session.abort()
 
     async def _recover(self, token: int | None) -> Rows:
         rows = await self._session.run("recover", {"worker_id": self.worker_id, "token": token})

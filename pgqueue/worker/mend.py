@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GONE_CLASSES = ("08",)  # connection exceptions
+GONE = {"25006", "57P01", "57P02", "57P03", "57P05"}  # read only, shutdown, crash, starting up, idle for too long
 REFUSED_SECONDS = 0.1  # before a statement that the server refused is tried again
+
+
+def _elsewhere(sqlstate: str) -> bool:
+    """Whether an error says that this connection leads nowhere any more, even if it is still up: a pooler lost its
+    server, the server shuts down, or it has become a standby. Whether the statement came through is not known then.
+    """
+    return sqlstate.startswith(GONE_CLASSES) or sqlstate in GONE
 
 
 class Mender:
@@ -33,14 +42,14 @@ class Mender:
 
     async def failed(self, error: psycopg.Error | OSError, batch: Batch) -> None:
         """A statement failed: the connection broke, which `restore` mends, or the server refused it."""
-        if self._link.broken or not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        if self._link.broken or not isinstance(error, psycopg.Error) or _elsewhere(error.sqlstate or GONE_CLASSES[0]):
             log.warning("the database connection failed", extra={"error": str(error).strip()})
             self._link.abort()
             return
         self._link.refused()
         log.error("a statement was refused", extra={"sqlstate": error.sqlstate, "error": error.diag.message_primary})
         if batch:
-            self._outbox.refused(error.sqlstate)
+            self._outbox.refused(error.sqlstate or "")
         await asyncio.sleep(REFUSED_SECONDS)
 
     async def restore(self) -> list[tuple[str, int, Sequence[Any]]] | None:
@@ -51,6 +60,7 @@ class Mender:
             found = await self._link.restore()
         except (psycopg.Error, OSError) as error:
             log.warning("the database is away", extra={"error": str(error).strip(), "turn": self._turn})
+            self._link.abort()  # what was asked of a new connection and refused is asked again on the next
             await backoff(self._turn)
             self._turn += 1
             return None

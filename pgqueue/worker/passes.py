@@ -40,6 +40,7 @@ class Passes:
         """Have a full pass over a lane made."""
         lane.passing = True
         loop, token, limit = asyncio.get_running_loop(), draw_token(), max(1, self._planner.limit(lane))
+        self._link.in_flight.add(token)
         params = self._link.step_params(token, lane.params(full=True, limit=limit), claims.batch_params(NOTHING))
 
         def answered(rows: list[tuple[Any, ...]] | BaseException) -> None:
@@ -52,6 +53,7 @@ class Passes:
     ) -> None:
         took = time.monotonic() - sent
         lane.passing = False
+        self._link.in_flight.discard(token)
         reply = None
         if isinstance(rows, BaseException):
             lane.passed(time.monotonic(), took)

@@ -87,9 +87,13 @@ class Series:
                 if attempt.id in jobs and attempt.stop_reason is None:
                     attempt.stop_reason = reason
 
+    def waiting(self) -> list[Attempt]:
+        """What has not started."""
+        return [attempt for line in self._lines.values() for attempt in line]
+
     def withdraw(self) -> list[Attempt]:
         """Give back what has not started, and forget all lines."""
-        waiting = [attempt for line in self._lines.values() for attempt in line]
+        waiting = self.waiting()
         self._lines.clear()
         self._begun.clear()
         self._waiting = 0

@@ -19,6 +19,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.string import TextLoader
 
 from pgqueue.calls import statement
+from pgqueue.worker.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,9 @@ class Session:
         self._schema = schema
         self._conn: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._prepare = False
+        self._aborted = False
         self.pooled = False
+        self.server: Server | None = None
         self.busy_since: float | None = None
 
     async def connect(self) -> None:
@@ -92,12 +95,18 @@ class Session:
             row_factory=tuple_row,
         )
         leave_times_as_text(conn)
-        row = await (await conn.execute("select pg_backend_pid()")).fetchone()
-        self.pooled = row is not None and row[0] != conn.info.backend_pid
+        try:
+            rows = await (await conn.execute(statement("server_state", self._schema))).fetchall()
+        except BaseException:
+            await conn.close()
+            raise
+        backend, *server = rows[0]
+        self.pooled = backend != conn.info.backend_pid
+        self.server = Server(*server)
         self._prepare = not self.pooled
         if self._prepare:
             conn.prepare_threshold = 5
-        self._conn = conn
+        self._conn, self._aborted = conn, False
 
     async def run(self, name: str, params: Mapping[str, Any]) -> Rows:
         """Run the statement of this name. Raises psycopg.Error; the connection may be broken then."""
@@ -113,11 +122,12 @@ class Session:
     @property
     def broken(self) -> bool:
         """Whether the connection has to be opened anew."""
-        return self._conn is None or self._conn.closed or self._conn.broken
+        return self._conn is None or self._aborted or self._conn.closed or self._conn.broken
 
     def abort(self) -> None:
         """Break the connection at once, under whoever waits on it."""
         self.busy_since = None
+        self._aborted = True
         shut_down_socket(self._conn)
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgqueue import codec
+from pgqueue.worker.recent import Recent
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -38,6 +39,11 @@ class Batch:
 NOTHING = Batch([], [], None)
 
 
+def batch_of(plain: list[tuple[int, int]], others: list[str]) -> Batch:
+    """A batch of successes, ids ascending, and of the texts of other outcomes."""
+    return Batch([job for job, _ in plain], [token for _, token in plain], f"[{','.join(others)}]" if others else None)
+
+
 class Outbox:
     """Outcomes on their way to the database."""
 
@@ -46,6 +52,7 @@ class Outbox:
         self._others: list[str] = []
         self._sent_plain: list[tuple[int, int]] = []
         self._sent_others: list[str] = []
+        self.recent = Recent()
         self._careful = 0  # how many of the others are sent one by one
 
     def __len__(self) -> int:
@@ -89,20 +96,25 @@ class Outbox:
         self._sent_plain, self._sent_others = plain, others
         if not plain and not others:
             return NOTHING
-        return Batch(
-            [job for job, _ in plain], [token for _, token in plain], f"[{','.join(others)}]" if others else None
-        )
+        return batch_of(plain, others)
 
-    def recorded(self) -> None:
-        """The batch that was taken is in the database."""
+    def recorded(self, clock: str) -> None:
+        """The batch that was taken is in the database, since this time of its clock."""
+        if self._sent_plain or self._sent_others:
+            self.recent.keep(clock, self._sent_plain, self._sent_others)
         self._sent_plain, self._sent_others = [], []
+
+    def unsent(self) -> list[tuple[int, int]]:
+        """The jobs and tokens of what was not acknowledged yet."""
+        others = map(codec.loads, [*self._sent_others, *self._others])
+        return [*self._sent_plain, *self._plain, *((other["id"], other["token"]) for other in others)]
 
     def restore(self) -> None:
         """The batch that was taken may not be in the database: send it again."""
         self._plain = self._sent_plain + self._plain
         self._others = self._sent_others + self._others
         self._careful += bool(self._careful)
-        self.recorded()
+        self._sent_plain, self._sent_others = [], []
 
     def refused(self, sqlstate: str) -> None:
         """The server refused the batch that was restored. If the data are to blame, outcomes are sent one by one from

@@ -132,7 +132,7 @@ class Stepper:
             self._outbox.restore()
             await self._mender.failed(error, batch)
             return
-        self._outbox.recorded()
+        self._outbox.recorded(reply.clock)
         took = time.monotonic() - sent
         self._planner.pace.trip(took)
         if reply.stale:

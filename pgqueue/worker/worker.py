@@ -60,7 +60,7 @@ class Worker:
         Raises psycopg.Error when the database cannot be reached at the start; later on it waits for it.
         """
         outbox = Outbox()
-        link = Link(self.app, self.options, queues=list(self._queues()))
+        link = Link(self.app, self.options, outbox, queues=list(self._queues()))
         crew = Crew(self.app, self.options, outbox, link=link, app_spec=self._app_spec)
         listener = self._make_listener(link)
         stepper = self._stepper = self._make_stepper(link, crew, outbox, listener)
@@ -121,6 +121,8 @@ class Worker:
         quarantine = Quarantine(list(queues), link, only=self.options.only_suspects, ask=self._ask_for_quarantine)
         stepper = Stepper(self.app, self.options, link, crew, outbox, rounds, quarantine, listener)
         link.running = crew.running
+        link.holds = crew.holds
+        link.on_undone = lambda jobs: crew.stop_jobs(jobs, "lease lost")
         link.on_lost = stepper.lost
         link.on_cancel = lambda jobs: crew.stop_jobs(jobs, "cancelled")
         crew.on_end = stepper.ended

@@ -1,0 +1,48 @@
+"""The database under examination: runs the statements of `observe/sql`, each a file with a name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, LiteralString, cast
+
+from psycopg.rows import dict_row
+
+from pgqueue.schema import render
+
+if TYPE_CHECKING:
+    import psycopg
+
+SAMPLE_PAGES = 2_000  # of a large table: 16 MB, some 50,000 jobs
+
+
+class Patient:
+    """One connection to one schema."""
+
+    def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
+        self.conn = conn
+        self.schema = schema
+
+    def rows(self, name: str, **params: Any) -> list[dict[str, Any]]:
+        """Run the statement `sql/NAME.sql`. Raises psycopg.Error."""
+        return self.conn.cursor(row_factory=dict_row).execute(statement(name, self.schema), params).fetchall()
+
+    def row(self, name: str, **params: Any) -> dict[str, Any]:
+        """Run a statement of exactly one row."""
+        return self.rows(name, **params)[0]
+
+    def sample(self, name: str, *, table: str) -> tuple[list[dict[str, Any]], float]:
+        """Run a statement on a sample of a table's pages: its rows, and how much of the table was looked at, in per
+        cent. Small tables are looked at as a whole.
+        """
+        pages = self.row("table_pages", table=table)["pages"]
+        share = min(100.0, 100.0 * SAMPLE_PAGES / max(pages, 1))
+        return self.rows(name, share=share), share
+
+
+@lru_cache(maxsize=64)
+def statement(name: str, schema: str) -> LiteralString:
+    """The statement `sql/NAME.sql` for a schema. It is constant but for the schema's name."""
+    text = files("pgqueue.observe").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]
