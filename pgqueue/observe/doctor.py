@@ -51,7 +51,7 @@ def examine(conn: psycopg.Connection[Any], schema: str) -> Iterator[Finding]:
 def _ask(patient: Patient, check: Callable[[Patient], Verdict]) -> Verdict:
     try:
         with patient.conn.transaction():
-            patient.conn.execute(f"set local statement_timeout = '{TIMEOUT_SECONDS}s'")
+            patient.conn.execute(f"set local statement_timeout = {int(TIMEOUT_SECONDS * 1000)}")
             patient.conn.execute("set local lock_timeout = '1s'")
             return check(patient)
     except psycopg.errors.InsufficientPrivilege as error:

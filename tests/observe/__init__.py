@@ -1,0 +1,1 @@
+"""Tests of what looks at a queue from outside."""
