@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.command import environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.system, pytest.mark.timeout(240)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
