@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pgqueue.app import App
     from pgqueue.backoff import Backoff, Exponential, Fixed, RetryPolicy, Steps
-    from pgqueue.batch import Batch, batch
+    from pgqueue.batches import Batch, batch
     from pgqueue.context import Context
     from pgqueue.errors import (
         AppImportError,
@@ -58,14 +58,15 @@ if TYPE_CHECKING:
     from pgqueue.limit import Limit, Weight
     from pgqueue.outcome import Cancel, Discard, Retry, Snooze
     from pgqueue.request import PendingJob
-    from pgqueue.saga import Saga, saga
+    from pgqueue.sagas import Saga, saga
     from pgqueue.task import Task
 
+# No module may have the name of something in it: once imported it would stand where `from pgqueue import` looks.
 _HOMES = {
     "app": ("App",),
     "backoff": ("Backoff", "Exponential", "Fixed", "RetryPolicy", "Steps"),
     "context": ("Context",),
-    "batch": ("Batch", "batch"),
+    "batches": ("Batch", "batch"),
     "flow": ("Chain", "Flow", "Group", "chain", "group"),
     "flowhandle": ("FlowHandle",),
     "graph": ("Dag", "Node", "dag"),
@@ -75,7 +76,7 @@ _HOMES = {
     "limit": ("Limit", "Weight"),
     "outcome": ("Cancel", "Discard", "Retry", "Snooze"),
     "request": ("PendingJob",),
-    "saga": ("Saga", "saga"),
+    "sagas": ("Saga", "saga"),
     "task": ("Task",),
 }
 

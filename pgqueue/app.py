@@ -52,6 +52,10 @@ class App(Registry, Operations):
         for name, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"App: {name} must be a whole number from 1, got {value!r}")
+        if isinstance(pool_timeout, bool) or not isinstance(pool_timeout, int | float) or not 0 < pool_timeout < 1e9:
+            raise ConfigError(f"App: pool_timeout must be a positive number of seconds, got {pool_timeout!r}")
+        if dsn is not None and not isinstance(dsn, str):
+            raise ConfigError(f"App: dsn must be a text such as postgresql://user@host/database, got {dsn!r}")
         self._explicit_dsn = dsn
         self._explicit_schema = None if schema is None else _schema.valid_schema(schema)
         super().__init__(max_args_bytes=max_args_bytes)

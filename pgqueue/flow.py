@@ -3,8 +3,8 @@
     chain(a.job(1), b.job(2))                       one after the other
     group(a.job(1), b.job(2))                       side by side
     dag()                                           any graph without cycles (graph.py)
-    batch(jobs, on_success=, on_done=, on_failed=)  many jobs, and what follows once all have ended (batch.py)
-    saga((do.job(), undo.job()), ...)               steps, undone in reverse order when one fails (saga.py)
+    batch(jobs, on_success=, on_done=, on_failed=)  many jobs, and what follows once all have ended (batches.py)
+    saga((do.job(), undo.job()), ...)               steps, undone in reverse order when one fails (sagas.py)
 
 Each is a member of any other. Enqueueing is one statement in the caller's transaction: all of it is there, jobs that
 wait too, or nothing. A job may start when the end of the last one that it waits for commits.
@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pgqueue import request
 from pgqueue.errors import ArgumentError
 from pgqueue.plan import Edge, Entry, Parent, Plan, Span
 from pgqueue.request import PendingJob
@@ -39,8 +40,7 @@ class Flow(ABC):
     kind = ""
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None and (not isinstance(name, str) or not name or "\x00" in name):
-            raise ArgumentError(f"{self.kind}: name must be a text that is not empty, got {name!r}")
+        check_label(self.kind, name)
         self.name = name
 
     def __repr__(self) -> str:
@@ -70,6 +70,8 @@ class Flow(ABC):
         sender = plan.sender or app
         if sender is None:
             raise ArgumentError(f"{self.kind}: there is no job in it to know the App from; enqueue it with app=app")
+        if not hasattr(sender, "send_flow"):
+            raise ArgumentError(f"{self.kind}: app must be an App, got {sender!r}")
         return plan, span, sender
 
 
@@ -171,11 +173,22 @@ def checked(kind: str, members: Sequence[Any]) -> list[Member]:
     for place, member in enumerate(members):
         if isinstance(member, PendingJob | Flow):
             continue
-        remedy = (
-            "write task.job(...)" if callable(getattr(member, "job", None)) else "take task.job(...), chain(...) ..."
-        )
-        raise ArgumentError(f"{kind}: member {place} is neither a job nor a flow; {remedy}, got {member!r}")
+        raise ArgumentError(f"{kind}: member {place} is neither a job nor a flow; {_remedy(member)}, got {member!r}")
     return list(members)
+
+
+def check_label(kind: str, name: Any) -> None:
+    """Raise ArgumentError for what cannot be the name of a flow or of a job in it."""
+    if name is not None and (fault := request.check_label(name)):
+        raise ArgumentError(f"{kind}: name {fault}, got {name!r}")
+
+
+def _remedy(member: Any) -> str:
+    if callable(getattr(member, "job", None)):
+        return "write task.job(...)"
+    if isinstance(member, list | tuple):
+        return "write chain(*jobs), group(*jobs) or batch(jobs)"
+    return "take task.job(...), chain(...) ..."
 
 
 def policy_of(kind: str, on_failure: Failure) -> tuple[When, OnFailure]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pgqueue.errors import ArgumentError
-from pgqueue.flow import Failure, Flow, Member, checked, lay, nothing, policy_of
+from pgqueue.flow import Failure, Flow, Member, check_label, checked, lay, nothing, policy_of
 from pgqueue.plan import Edge, Parent, Plan, Span
 from pgqueue.request import PendingJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pgqueue.handle import Handle
     from pgqueue.plan import OnFailure, When
 
@@ -90,7 +89,10 @@ class Dag(Flow):
         (found,) = checked("dag", [member])
         if name is not None and not isinstance(found, PendingJob):
             raise ArgumentError("dag: name labels a job; a flow has a name of its own: chain(..., name=...)")
-        when, policy = policy_of(self.kind, on_failure or self._default)
+        check_label(self.kind, name)
+        when, policy = policy_of(self.kind, self._default if on_failure is None else on_failure)
+        if not isinstance(after, Iterable):
+            raise ArgumentError(f"dag: after takes a list, after=[first, second.ended], got {after!r}")
         node = Node(self, len(self._nodes))
         conditions = tuple(self._condition(parent, when) for parent in after)
         self._nodes.append(_Added(found, conditions, name, policy))
@@ -98,6 +100,8 @@ class Dag(Flow):
 
     def existing(self, handle: Handle[Any]) -> Node:
         """Return a job that is in the database already as a node, to ask for its end: `g.existing(handle).ended`."""
+        if not _is_handle(handle):
+            raise ArgumentError(f"dag: existing takes the handle of a job, got {handle!r}")
         return Node(self, -1, existing=handle.id)
 
     def lay(self, plan: Plan) -> Span:
@@ -126,13 +130,17 @@ class Dag(Flow):
         found = parent
         if isinstance(found, Node):
             found = Condition(found, when)
-        elif not isinstance(found, Condition) and isinstance(getattr(found, "id", None), int):
+        elif _is_handle(found):
             found = Condition(self.existing(found), when)
         if not isinstance(found, Condition):
             raise ArgumentError(f"dag: after takes nodes that add returned, and handles of jobs, got {parent!r}")
         if found.node.dag is not self:
             raise ArgumentError("dag: after names a node of another dag; nest that dag as a node instead")
         return found
+
+
+def _is_handle(given: Any) -> bool:
+    return isinstance(getattr(given, "id", None), int)
 
 
 def dag(*, on_failure: Failure = "cancel", name: str | None = None) -> Dag:

@@ -7,7 +7,7 @@ without a key keeps the task's key. A name without a key has the key "", one lin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ class Weight:
     key: str | int | None = None
 
 
-Limits = Iterable[str] | Mapping[str, "str | int | Weight | None"]
+Limits = Collection[str] | Mapping[str, "str | int | Weight | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def fault_in(limits: Any) -> str | None:
     """Say what is wrong with the limits of a task or a call, or None."""
     if isinstance(limits, Mapping):
         named: Iterable[tuple[Any, Any]] = limits.items()
-    elif isinstance(limits, str | bytes) or not isinstance(limits, Iterable):
+    elif isinstance(limits, str | bytes) or not isinstance(limits, Collection):  # an iterator would be empty after this
         return 'must be names, ["stripe"], or names with keys, {"stripe": customer_id}'
     else:
         named = [(name, None) for name in limits]
@@ -147,7 +147,9 @@ def _value_fault(value: Any) -> str | None:
         if not _whole(value.weight, MOST_WEIGHT):
             return f"the weight must be a whole number from 1 to {MOST_WEIGHT}, got {value.weight!r}"
         key = value.key
-    if key is None or (isinstance(key, int) and not isinstance(key, bool)):
+    if isinstance(key, int) and not isinstance(key, bool):
+        return None if key.bit_length() <= 256 else "a key that is a whole number may have 256 bits; write it as a text"
+    if key is None:
         return None
     if not isinstance(key, str) or "\x00" in key:
         return f"the key must be a text or a whole number (or Weight(n, key=...)), got {key!r}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 When = Literal["succeeded", "ended", "failed", "not_failed", "if_succeeded"]
 OnFailure = Literal["cancel", "dead", "wait"]
 Results = Mapping[int, Any]
+DEEPEST = 100  # flows inside one another; each takes a few frames of Python's stack
 
 # What a condition on a flow means for its callbacks and undos, which may be skipped.
 _SOFTLY: Mapping[When, When] = {
@@ -97,9 +98,13 @@ class Plan:
 
     @contextmanager
     def nested(self, member: object) -> Iterator[None]:
-        """Lay a flow out. Raises ArgumentError when it is inside itself."""
+        """Lay a flow out. Raises ArgumentError when it is inside itself, or inside too many others."""
         if any(member is outer for outer in self._open):
             raise ArgumentError(f"{member!r} is a member of itself")
+        if len(self._open) == DEEPEST:
+            raise ArgumentError(
+                f"{member!r} is inside more than {DEEPEST} flows; a chain or a dag takes any number of members"
+            )
         self._open.append(member)
         yield
         self._open.pop()

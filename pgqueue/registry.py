@@ -148,6 +148,9 @@ class Registry:
         leaves a tick out while the last one's job is unfinished. Raises ConfigError.
         """
 
+        if cron is not None and not isinstance(cron, str):
+            raise ConfigError(f'@app.schedule takes "0 2 * * *" or every=timedelta(...), got {cron!r}')
+
         def declare(code: S) -> S:
             found: Any = self._classes.get(code) if isinstance(code, type) else code
             if not isinstance(found, Task) or self._tasks.get(found.name) is not found:

@@ -222,6 +222,11 @@ def check_queue(value: Any) -> str | None:
     return _CHECKS["queue"](value)
 
 
+def check_label(value: Any) -> str | None:
+    """Say what is wrong with the name of a flow or of a job in one, or None."""
+    return _name(value, 500)
+
+
 def check_priority(value: Any) -> str | None:
     """Say what is wrong with a priority, or None."""
     return _CHECKS["priority"](value)

@@ -6,6 +6,7 @@ then all the types that the task's signature names are sure to be there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +17,6 @@ from pgqueue.codec import dumps, loads
 from pgqueue.errors import ArgumentError, ConfigError, InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pgqueue.task import Task
 
 Missed = Literal["skip", "once", "all"]
@@ -52,19 +51,27 @@ class Declaration:
     def _fault(self) -> str | None:
         if fault := request.check_queue(self.name):
             return f"name {fault}, got {self.name!r}"
+        if self.args is not None and not _are_arguments(self.args):
+            return f'args must be a mapping of the task\'s parameters, such as {{"user_id": 7}}, got {self.args!r}'
+        if self.missed not in _MISSED or self.overlap not in _OVERLAP:
+            return f"missed is one of {', '.join(_MISSED)}, overlap one of {', '.join(_OVERLAP)}"
+        limit: Any = self.missed_limit
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
+            return f"missed_limit must be a whole number from 1 to 10000, got {limit!r}"
+        return self._fault_in_time()
+
+    def _fault_in_time(self) -> str | None:
         if (self.cron is None) == (self.every is None):
             return 'give a cron expression such as "0 2 * * *", or every=timedelta(...): one of them'
+        timezone: Any = self.timezone
+        if not isinstance(timezone, str):
+            return f'timezone must be a name such as "Europe/Berlin", got {timezone!r}'
         if self.every is not None and self.timezone != "UTC":
             return "timezone belongs to a cron expression; every= counts in even distances"
         for option, value, longest in (("every", self.every, _LONGEST), ("jitter", self.jitter, _LONGEST_JITTER)):
             given: Any = value
             if given is not None and not (isinstance(given, timedelta) and _SHORTEST <= given <= longest):
                 return f"{option} must be a timedelta, positive and at most {longest.days} days, got {given!r}"
-        if self.missed not in _MISSED or self.overlap not in _OVERLAP:
-            return f"missed is one of {', '.join(_MISSED)}, overlap one of {', '.join(_OVERLAP)}"
-        limit: Any = self.missed_limit
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
-            return f"missed_limit must be a whole number from 1 to 10000, got {limit!r}"
         try:
             _cron.timing(self.cron, self.every, self.timezone)
         except InvalidArgument as error:
@@ -107,6 +114,10 @@ class Declarations(dict[str, Declaration]):
     def as_json(self) -> str:
         """Return the array that `declare_schedules` takes. Raises ConfigError."""
         return dumps([declaration.definition() for declaration in self.values()])
+
+
+def _are_arguments(given: Any) -> bool:
+    return isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
 
 
 def _interval(value: timedelta | None) -> str | None:

@@ -1,5 +1,6 @@
 """The App: registration, settings, and what it refuses before any I/O."""
 
+import pkgutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -49,6 +50,8 @@ def test_the_command_line_knows_better(app: App) -> None:
         ({"schema": ""}, "schema ''"),
         ({"schema": "x" * 64}, "at most 63 bytes"),
         ({"pool_size": 0}, "App: pool_size must be a whole number from 1, got 0"),
+        ({"pool_timeout": "1"}, "App: pool_timeout must be a positive number of seconds, got '1'"),
+        ({"pool_timeout": 0}, "App: pool_timeout must be a positive number of seconds, got 0"),
         ({"max_args_bytes": "1"}, "App: max_args_bytes must be a whole number from 1, got '1'"),
     ],
 )
@@ -215,6 +218,12 @@ def test_importing_the_package_is_light() -> None:
 def test_every_public_name_can_be_imported_and_no_other() -> None:
     assert all(getattr(pgqueue, name) is not None for name in pgqueue.__all__)
     assert set(pgqueue.__all__) <= set(dir(pgqueue))
+
+
+def test_no_module_stands_in_the_way_of_a_public_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(pgqueue.__path__)}
+
+    assert modules & set(pgqueue.__all__) == set()
     assert pgqueue.App is AppAtHome
     with pytest.raises(AttributeError, match="no attribute 'Apq'"):
         pgqueue.Apq  # noqa: B018

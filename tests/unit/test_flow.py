@@ -197,6 +197,18 @@ def test_results_have_the_shape_of_the_flow() -> None:
         (lambda: chain(task.job(), on_failure="stop"), "one of cancel, run, dead, wait"),
         (lambda: dag(on_failure="stop"), "one of cancel, run, dead, wait"),
         (lambda: chain(name=""), "name must be a text"),
+        (lambda: chain(name=7), "name must be a text"),
+        (lambda: chain(name="\ud800"), "lone surrogate"),
+        (lambda: chain(name="x" * 501), "at most 500 bytes"),
+        (lambda: chain([task.job()]), r"write chain\(\*jobs\)"),
+        (lambda: batch(task.job()), "takes a list of jobs"),
+        (lambda: batch(7), "takes a list of jobs"),
+        (lambda: dag().add(task.job(), name=""), "name must be a text"),
+        (lambda: dag().add(task.job(), on_failure=""), "one of cancel, run, dead, wait"),
+        (lambda: dag().add(task.job(), after=dag().add(task.job())), "after takes a list"),
+        (lambda: dag().add(task.job(), after=None), "after takes a list"),
+        (lambda: dag().existing(7), "the handle of a job, got 7"),
+        (lambda: chain().enqueue(app=7), "app must be an App, got 7"),
         (lambda: saga(task), "step 0 must be"),
         (lambda: saga((task.job(), task.job(), None)), "step 0 must be"),
         (lambda: saga((None, task.job())), "step 0 must be"),
@@ -229,6 +241,16 @@ def test_a_flow_cannot_contain_itself() -> None:
 
     with pytest.raises(ArgumentError, match="a member of itself"):
         outer.enqueue(app=app)
+
+
+def test_flows_are_nested_a_hundred_deep_and_no_deeper() -> None:
+    flow = chain(task.job())
+    for _ in range(99):
+        flow = chain(flow)
+
+    assert len(entries(flow)) == 1
+    with pytest.raises(ArgumentError, match="inside more than 100 flows"):
+        chain(flow).enqueue()
 
 
 def test_a_flow_can_be_a_member_twice() -> None:

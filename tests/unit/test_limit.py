@@ -76,6 +76,8 @@ def test_group_retry_is_sent_only_with_a_group(app: App) -> None:
     [
         ({"limits": "stripe"}, "must be names"),
         ({"limits": ["stripe", 7]}, "name must be a text"),
+        ({"limits": (name for name in ["stripe"])}, "must be names"),
+        ({"limits": {"stripe": 2**300}}, "256 bits"),
         ({"limits": {"": "a"}}, "1 to 200 bytes"),
         ({"limits": {"stripe": 1.5}}, "the key must be a text or a whole number"),
         ({"limits": {"stripe": True}}, "the key must be a text or a whole number"),

@@ -6,13 +6,16 @@ beginning. Members are counted by the barrier without a hot row: see `advance_no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pgqueue.errors import ArgumentError
 from pgqueue.flow import Flow, Member, checked, lay, side_by_side
 from pgqueue.plan import Edge, Entry, Parent, Plan, Span
+from pgqueue.request import PendingJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pgqueue.plan import When
 
@@ -61,5 +64,7 @@ def batch(
     are enqueued with the batch, in its transaction. A member that is retried by hand after that fires nothing again.
     Members may add more while they run: `ctx.add`. A batch of nothing has succeeded. Raises ArgumentError.
     """
+    if isinstance(members, PendingJob | Flow) or not isinstance(members, Iterable):
+        raise ArgumentError(f"batch: takes a list of jobs and flows, batch([task.job(...)]), got {members!r}")
     callbacks = {"on_success": on_success, "on_done": on_done, "on_failed": on_failed}
     return Batch(list(members), callbacks=callbacks, name=name)
