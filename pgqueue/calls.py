@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar, cast
 
+from pgqueue.errors import ArgumentError
 from pgqueue.job import FlowProgress, FlowState, Gate, JobStatus, NewJob, ParentJob, State
 from pgqueue.schema import render
 
@@ -136,12 +137,25 @@ _WRITERS: tuple[tuple[str, Callable[[Any], str]], ...] = (
 
 def cancel(job_id: int) -> Call[State]:
     """Cancel a job, or tell a running one to stop; the state that it was in."""
-    return Call("cancel", {"id": job_id}, _state)
+    return Call("cancel", {"id": _id(job_id, "job")}, _state)
+
+
+def _id(given: Any, kind: str) -> int:
+    """Return an id that the database can look for; another would end the caller's transaction. Raises ArgumentError."""
+    if isinstance(given, bool) or not isinstance(given, int) or not -(2**63) <= given < 2**63:
+        raise ArgumentError(f"the id of a {kind} must be a whole number of 64 bits, got {given!r}")
+    return given
+
+
+def _queue(given: Any) -> str:
+    if not isinstance(given, str) or not given or "\x00" in given:
+        raise ArgumentError(f"queue must be a text that is not empty and has no NUL, got {given!r}")
+    return given
 
 
 def retry(job_id: int) -> Call[int]:
     """Make a dead, cancelled or scheduled job ready now; its id."""
-    return Call("retry", {"id": job_id}, _value)
+    return Call("retry", {"id": _id(job_id, "job")}, _value)
 
 
 def redrive(queue: str | None = None, task: str | None = None, limit: int | None = None) -> Call[int]:
@@ -151,12 +165,12 @@ def redrive(queue: str | None = None, task: str | None = None, limit: int | None
 
 def pause(queue: str) -> Call[bool]:
     """Stop claims from a queue; whether it was not paused before."""
-    return Call("pause", {"queue": queue}, _value)
+    return Call("pause", {"queue": _queue(queue)}, _value)
 
 
 def resume(queue: str) -> Call[bool]:
     """Let claims from a queue go on; whether it was paused."""
-    return Call("resume", {"queue": queue}, _value)
+    return Call("resume", {"queue": _queue(queue)}, _value)
 
 
 def backlog(queue: str | None = None) -> Call[int]:
@@ -166,7 +180,7 @@ def backlog(queue: str | None = None) -> Call[int]:
 
 def why(job_id: int) -> Call[list[Gate]]:
     """The gates that hold a job back right now."""
-    return Call("why", {"id": job_id}, _gates)
+    return Call("why", {"id": _id(job_id, "job")}, _gates)
 
 
 def _gates(rows: Sequence[Row]) -> list[Gate]:
@@ -257,9 +271,9 @@ def _results(rows: Sequence[Row]) -> list[tuple[int, str, str, Any]]:
 
 def cancel_flow(flow_id: int) -> Call[int]:
     """Cancel what is unfinished of a flow; how many jobs."""
-    return Call("cancel_flow", {"id": flow_id}, _value)
+    return Call("cancel_flow", {"id": _id(flow_id, "flow")}, _value)
 
 
 def retry_flow(flow_id: int) -> Call[int]:
     """Run again what failed in a flow and what was cancelled for it; how many jobs."""
-    return Call("retry_flow", {"id": flow_id}, _value)
+    return Call("retry_flow", {"id": _id(flow_id, "flow")}, _value)

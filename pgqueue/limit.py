@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_WEIGHT = 1_000_000
 _SHORTEST = timedelta(microseconds=1)
 _LONGEST = timedelta(days=366)
+_FASTEST = 1_000_000  # a second; a grant counts at least a microsecond
+_SLOWEST = timedelta(days=3650)  # in which a bucket is full again
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Limit:
         for name, value in (("burst", self.burst), ("concurrency", self.concurrency)):
             if value is not None and not _whole(value, 2**31 - 1):
                 return f"{name} must be a whole number from 1, got {value!r}"
-        return None
+        return None if rate is None else _pace_fault(rate, per, self.burst or 1)
 
     def definition(self) -> dict[str, Any]:
         """Return it as the database takes it."""
@@ -76,6 +78,15 @@ class Limit:
             "burst": self.burst,
             "concurrency": self.concurrency,
         }
+
+
+def _pace_fault(rate: float, per: timedelta, burst: int) -> str | None:
+    """Say what is wrong with a rate that the database could not count with, or None."""
+    if rate > _FASTEST * per.total_seconds():
+        return f"rate must be at most {_FASTEST} a second, which is as good as none; got {rate!r} per {per}"
+    if burst * per.total_seconds() > rate * _SLOWEST.total_seconds():
+        return f"a rate of {rate!r} per {per} takes more than {_SLOWEST.days} days to grant {burst}; raise it"
+    return None
 
 
 class DeclaredLimits(dict[str, Limit]):

@@ -1,4 +1,5 @@
--- What is wrong with a limit's rule, null when nothing is.
+-- What is wrong with a limit's rule, null when nothing is. A grant counts at least a microsecond, the resolution of a timestamp, and an
+-- empty bucket is full again within 3650 days: beyond that the claims of the queue would overflow, whoever looks at the rule.
 create function pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) returns text
 language sql immutable
 return case
@@ -8,6 +9,9 @@ return case
   when per is null or per <= '0' or per > interval '366 days' then format('limit %L: per must be positive and at most 366 days, got %s', name, per)
   when burst is not null and rate is null then format('limit %L: burst belongs to a rate', name)
   when burst < 1 then format('limit %L: burst must be at least 1, got %s', name, burst)
+  when rate > 1e6 * extract(epoch from per)::float8 then format('limit %L: rate must be at most 1000000 a second, which is as good as none; got %s per %s', name, rate, per)
+  when coalesce(burst, 1) * extract(epoch from per)::float8 > rate * 3650 * 86400 then
+    format('limit %L: a rate of %s per %s takes more than 3650 days to grant %s; raise it', name, rate, per, coalesce(burst, 1))
   when concurrency < 1 then format('limit %L: concurrency must be at least 1, got %s', name, concurrency)
 end;
 

@@ -270,6 +270,31 @@ async def test_why_tells_the_gates_of_a_job_also_in_a_transaction(side: Any, app
         await side.do(app, "why", handle.id)
 
 
+@pytest.mark.parametrize(
+    ("verb", "given"),
+    [
+        ("cancel", "7"),
+        ("cancel", None),
+        ("retry", 2**63),
+        ("why", True),
+        ("cancel_flow", 1.5),
+        ("retry_flow", "x"),
+        ("pause", ""),
+        ("resume", 7),
+    ],
+)
+async def test_what_is_no_id_and_no_queue_leaves_the_transaction_as_it_is(
+    side: Any, app: App, verb: str, given: Any
+) -> None:
+    conn = await side.connect()
+
+    with pytest.raises(ArgumentError, match=f"got {given!r}"):
+        await side.do(app, verb, given, conn=conn)
+
+    assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    await side.on(conn, "close")
+
+
 async def test_unknown_jobs_and_forbidden_moves_have_errors_of_their_own(side: Any, app: App) -> None:
     handle = await side.do(app.named("greet"), "enqueue", user_id=1)
     lost = type(handle)(10**12, app._client, decode=str)

@@ -89,6 +89,10 @@ def test_a_dropped_limit_holds_its_jobs_until_it_is_set_again(conn: Conn, worker
         ("'api'", "give a rate or a concurrency"),
         ("'api', rate => 0", "rate must be positive"),
         ("'api', rate => 1, per => '0'", "per must be positive"),
+        ("'api', rate => 1e-300", "more than 3650 days to grant 1"),
+        ("'api', rate => 1e-308, burst => 2147483647", "more than 3650 days to grant 2147483647"),
+        ("'api', rate => 1e12", "at most 1000000 a second"),
+        ("'api', rate => 1e308", "at most 1000000 a second"),
         ("'api', concurrency => 1, burst => 3", "burst belongs to a rate"),
         ("'api', rate => 1, burst => 0", "burst must be at least 1"),
         ("'api', concurrency => 0", "concurrency must be at least 1"),
@@ -99,6 +103,30 @@ def test_a_rule_that_cannot_be_meant_is_refused(conn: Conn, refused: Refused, ar
         conn.execute(f"select pgqueue.set_limit({arguments})")
 
     assert said in refusal.message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "rate => 1e6",
+        "rate => 1e3, per => '1 ms'",
+        "rate => 1, per => '366 days', burst => 9",
+        "rate => 1e-8, burst => 3",
+        "rate => 7, burst => 2147483647",
+    ],
+)
+def test_claims_can_count_with_the_fastest_and_the_slowest_rates(conn: Conn, worker: Worker, rule: str) -> None:
+    scalar(conn, f"select pgqueue.set_limit('api', {rule})")
+    ids = limited(conn, 200)
+
+    first = [lease.id for lease in worker.claim(300)]
+
+    assert first == ids[: len(first)] != []
+    assert worker.claim(300) == []
+    assert (
+        scalar(conn, "select count(*) from pgqueue.jobs where run_at < clock_timestamp() + interval '3000 years'")
+        == 200
+    )
 
 
 def test_the_views_show_who_holds_and_who_waits(conn: Conn, worker: Worker) -> None:

@@ -114,6 +114,13 @@ def test_a_task_whose_gates_cannot_be_meant_is_refused(app: App, options: Any) -
         ("stripe", {"rate": 0}, "positive number"),
         ("stripe", {"rate": True}, "positive number"),
         ("stripe", {"rate": 1, "per": 60}, "per must be a timedelta"),
+        ("stripe", {"rate": 1e-300}, "more than 3650 days to grant 1"),
+        (
+            "stripe",
+            {"rate": 1, "per": timedelta(days=300), "burst": 2**31 - 1},
+            "more than 3650 days to grant 2147483647",
+        ),
+        ("stripe", {"rate": 1e12}, "at most 1000000 a second"),
         ("stripe", {"concurrency": 1, "burst": 2}, "burst belongs to a rate"),
         ("stripe", {"rate": 1, "burst": 0}, "burst must be a whole number"),
         ("stripe", {"concurrency": 1.5}, "concurrency must be a whole number"),
