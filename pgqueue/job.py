@@ -4,8 +4,9 @@ I/O-free. The table `TRANSITIONS` is the single statement of what may follow wha
 the documentation are tested against it.
 
     enqueue ──> scheduled ──(due)──> ready ──claim──> running ──settle──> succeeded | cancelled | dead
-                   ^                   ^                 │
-                   └──── retry, snooze ┴── handed back ──┘
+       │           ^                   ^                 │
+       │           └──── retry, snooze ┴── handed back ──┘
+       └──> blocked: until the jobs that it waits for have ended, or its turn has come
 
 `scheduled` and `ready` are one stored state: a job is ready when its `run_at` has passed, by the database's clock.
 """
@@ -38,16 +39,17 @@ UNFINISHED = frozenset({State.SCHEDULED, State.BLOCKED, State.READY, State.RUNNI
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.SCHEDULED: frozenset({State.READY, State.CANCELLED}),
+    # A claim parks what finds its limit full, and dates what finds its rate used up.
     State.BLOCKED: frozenset({State.SCHEDULED, State.READY, State.CANCELLED, State.DEAD}),
-    State.READY: frozenset({State.RUNNING, State.CANCELLED}),
+    State.READY: frozenset({State.RUNNING, State.CANCELLED, State.BLOCKED, State.SCHEDULED}),
     State.RUNNING: frozenset(
-        {State.SUCCEEDED, State.CANCELLED, State.DEAD, State.SCHEDULED, State.READY},
+        {State.SUCCEEDED, State.CANCELLED, State.DEAD, State.SCHEDULED, State.READY, State.BLOCKED},
     ),
     State.SUCCEEDED: frozenset(),
-    State.CANCELLED: frozenset({State.READY}),  # an operator's retry
+    State.CANCELLED: frozenset({State.READY, State.BLOCKED}),  # an operator's retry, of the job or of its flow
     # An operator's retry or redrive; cancelled when it was asked to stop before it died, and the settle could not see
     # that.
-    State.DEAD: frozenset({State.READY, State.CANCELLED}),
+    State.DEAD: frozenset({State.READY, State.BLOCKED, State.CANCELLED}),
 }
 
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar
 
 from pgqueue.dsn import EMBEDDED, redact, resolve
-from pgqueue.errors import ConfigError, DatabaseUnavailable, MigrationsPending
+from pgqueue.errors import ConfigError, DatabaseUnavailable, InvalidArgument, MigrationsPending
 from pgqueue.schema import DEFAULT, identifier, render, valid_schema
 
 if TYPE_CHECKING:
@@ -85,8 +85,17 @@ class Session:
         return conn
 
     def rows(self, name: str, params: "Mapping[str, Any]" = _NOTHING) -> list[dict[str, Any]]:
-        """Run the statement `sql/NAME.sql` and return its rows."""
-        return self.conn.execute(statement(name, self.schema), params).fetchall()
+        """Run the statement `sql/NAME.sql` and return its rows. Raises InvalidArgument for a number too large."""
+        from psycopg.errors import NumericValueOutOfRange
+
+        try:
+            return self.conn.execute(statement(name, self.schema), params).fetchall()
+        except NumericValueOutOfRange as error:
+            numbers = [(abs(value), said, value) for said, value in params.items() if isinstance(value, int)]
+            if not numbers:
+                raise
+            _, said, value = max(numbers)
+            raise InvalidArgument(f"{said}: {value} is too large a number") from error
 
     def run(self, call: "Call[T]") -> T:
         """Run a verb."""

@@ -2,6 +2,7 @@
 """The table TRANSITIONS against the SQL: every verb is tried in every state, and moves only where the table allows."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from tests.sql.engine import (
     cancel,
     complete,
     enqueue,
+    enqueue_many,
     guard,
     job,
     make_due,
@@ -25,8 +27,9 @@ from tests.sql.engine import (
     state,
     sweep,
 )  # fmt: skip
+from tests.sql.flows import flow, flow_ids
 
-STATES = [state for state in State if state is not State.BLOCKED]  # nothing blocks in this version
+STATES = [state for state in State if state is not State.BLOCKED]  # what blocks and frees jobs is below, by gate
 ENDS = {State.SUCCEEDED, State.CANCELLED, State.DEAD}
 Verb = Callable[[Conn, Worker, Lease], object]
 
@@ -126,11 +129,81 @@ def test_i15_each_verb_moves_a_job_only_where_the_table_allows(
                 assert after in TRANSITIONS[before] or after is before
 
 
-def test_every_transition_of_the_table_is_one_that_a_verb_makes() -> None:
+def limit_is_full(conn: Conn, worker: Worker) -> list[State]:
+    scalar(conn, "select pgqueue.set_limit('api', concurrency => 1)")
+    _, second = enqueue_many(conn, [{"task": "t", "limits": "api"} for _ in range(2)])
+    seen = [state(conn, second)]
+    (lease,) = worker.claim()
+    seen.append(state(conn, second))
+    worker.done(lease)
+    return [State(found) for found in [*seen, state(conn, second)]]
+
+
+def rate_is_used_up(conn: Conn, worker: Worker) -> list[State]:
+    scalar(conn, "select pgqueue.set_limit('api', rate => 1, per => '1 hour', burst => 1)")
+    _, second = enqueue_many(conn, [{"task": "t", "limits": "api"} for _ in range(2)])
+    seen = [state(conn, second)]
+    worker.claim()
+    return [State(found) for found in [*seen, state(conn, second)]]
+
+
+def series_of_a_group_is_broken_off(conn: Conn, worker: Worker) -> list[State]:
+    _, second = enqueue_many(conn, [{"task": "t", "group_key": "g"} for _ in range(2)])
+    first, *rest = worker.step(1, series=2).leases
+    seen = [state(conn, second)]
+    worker.settle(first.outcome("failed", delay=3600))
+    worker.settle(*(lease.outcome("released") for lease in rest))
+    return [State(found) for found in [*seen, state(conn, second)]]
+
+
+def parent_ends(after: str, delay: str) -> Callable[[Conn, Worker], list[State]]:
+    def come_to(conn: Conn, worker: Worker) -> list[State]:
+        _, child = flow(conn, {}, {"after": [0], "delay": delay, "on_failure": "dead" if after == "dead" else "cancel"})
+        seen = [state(conn, child)]
+        worker.settle(worker.claim_one().outcome(after))
+        return [State(found) for found in [*seen, state(conn, child)]]
+
+    return come_to
+
+
+def flow_is_retried(policy: str) -> Callable[[Conn, Worker], list[State]]:
+    def come_to(conn: Conn, worker: Worker) -> list[State]:
+        flow_id, (_, child) = flow_ids(conn, {}, {"after": [0], "on_failure": policy})
+        worker.settle(worker.claim_one().outcome("dead"))
+        seen = [state(conn, child)]
+        scalar(conn, "select pgqueue.retry_flow(%s)", flow_id)
+        return [State(found) for found in [*seen, state(conn, child)]]
+
+    return come_to
+
+
+B = State.BLOCKED
+# What gates do to a job, and the states that it comes through.
+GATES: dict[str, tuple[Callable[[Conn, Worker], list[State]], list[State]]] = {
+    "a limit is full, then free": (limit_is_full, [State.READY, B, State.READY]),
+    "a rate is used up": (rate_is_used_up, [State.READY, State.SCHEDULED]),
+    "a series is broken off": (series_of_a_group_is_broken_off, [State.RUNNING, B]),
+    "the parent succeeds": (parent_ends("succeeded", "0 s"), [B, State.READY]),
+    "the parent succeeds, due later": (parent_ends("succeeded", "1 h"), [B, State.SCHEDULED]),
+    "the parent is cancelled": (parent_ends("cancelled", "0 s"), [B, State.CANCELLED]),
+    "the parent dies, and the child with it": (parent_ends("dead", "0 s"), [B, State.DEAD]),
+    "a flow is retried": (flow_is_retried("cancel"), [State.CANCELLED, B]),
+    "a flow with a dead child is retried": (flow_is_retried("dead"), [State.DEAD, B]),
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_i15_gates_move_a_job_only_where_the_table_allows(conn: Conn, worker: Worker, gate: str) -> None:
+    come_to, expected = GATES[gate]
+
+    assert come_to(conn, worker) == expected
+    assert all(after in TRANSITIONS[before] for before, after in pairwise(expected))
+
+
+def test_every_transition_of_the_table_is_one_that_a_verb_or_a_gate_makes() -> None:
     made = {(before, after) for _, moves in VERBS.values() for before, after in moves.items()}
-    legal = {
-        (before, after) for before, afters in TRANSITIONS.items() for after in afters if before is not State.BLOCKED
-    }
+    made |= {move for _, states in GATES.values() for move in pairwise(states)}
+    legal = {(before, after) for before, afters in TRANSITIONS.items() for after in afters}
 
     assert made <= legal
     by_request = {(State.RUNNING, State.CANCELLED), (State.DEAD, State.CANCELLED)}  # held by test_cancel

@@ -73,6 +73,7 @@ def test_limits_are_set_listed_and_removed(dsn: str, conn: Conn) -> None:
     made = pgq("limits", "set", "stripe", "--rate", "50", "--per", "1m", "--burst", "5", PGQ_DSN=dsn)
     again = pgq("limits", "set", "stripe", "--rate", "50", "--per", "1m", "--burst", "5", "--json", PGQ_DSN=dsn).json
     refused = pgq("limits", "set", "stripe", PGQ_DSN=dsn)
+    huge = pgq("limits", "set", "stripe", "--concurrency", "99999999999", PGQ_DSN=dsn)
     told = pgq("limits", "ls", PGQ_DSN=dsn).out
     shown = pgq("limits", "ls", "stripe", "--json", PGQ_DSN=dsn).json
     unknown = pgq("limits", "rm", "strip", PGQ_DSN=dsn)
@@ -81,6 +82,7 @@ def test_limits_are_set_listed_and_removed(dsn: str, conn: Conn) -> None:
     assert (made.status, made.out) == (0, 'limit "stripe" was created\n')
     assert again == {"limit": "stripe", "verdict": "unchanged"}
     assert (refused.status, "give a rate or a concurrency" in refused.err) == (2, True)
+    assert (huge.status, huge.err) == (2, "pgq: concurrency: 99999999999 is too large a number\n")
     assert "50 per 1m" in told
     assert (shown["limits"][0]["per"], shown["limits"][0]["burst"], shown["holders"]) == (60, 5, [])
     assert (unknown.status, unknown.err) == (1, 'pgq: there is no limit "strip"; there are: stripe\n')
