@@ -1285,7 +1285,10 @@ begin
   _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
                     where j.id = any (_ids) and a.gates ? 'limits');
   if _limited <> '{}' then
-    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids) + cardinality(_limited));
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited));
+    if room > cardinality(_ids) then  -- else the others fill the room, and those with limits stay as they are until the next claim
+      _ids := _ids || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids));
+    end if;
   end if;
   return _ids[1 : room];
 end $$;

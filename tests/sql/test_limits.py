@@ -223,3 +223,19 @@ def test_a_job_in_line_that_is_replaced_by_a_later_one_is_not_called_early(conn:
     assert state(conn, waiting) == "scheduled"
     assert worker.step(10, done=[lease]).leases == []
     assert worker.claim() == []
+
+
+def test_jobs_that_fill_the_room_leave_those_with_limits_for_the_next_claim(conn: Conn, worker: Worker) -> None:
+    """Retries that hold their groups' turns pass beyond the room when many are looked at: what is left of it was negative."""
+    rule(conn, rate=1, per=timedelta(hours=1))
+    groups = [enqueue(conn, group_key=name) for name in "abc"]
+    turns = worker.claim()
+    limited(conn, 1)
+    worker.done(*worker.claim())  # the bucket is empty
+    limited(conn, 1)
+    worker.settle(*(lease.outcome("failed", delay=0) for lease in turns))
+    limited(conn, 1)
+
+    found = [lease.id for _ in range(3) for lease in worker.step(1).leases]
+
+    assert found == groups
