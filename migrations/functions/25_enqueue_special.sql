@@ -26,14 +26,15 @@ begin
   meta := nullif(meta, 'null');
   perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
   _due := coalesce(run_at, _now + delay, _now);
+  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   _id := nextval('pgqueue.job_ids');
   if key is not null then
     _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
     if _holder is not null then
-      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day,
+                                 gates => _gates);
     end if;
   end if;
-  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   with argument as (
     insert into pgqueue.job_args (id, day, args, meta, gates) values (_id, _day, args, meta, _gates)
   )

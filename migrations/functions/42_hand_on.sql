@@ -1,7 +1,8 @@
 -- Gives a free group's turn to the first job in its line, which is due from then on, and returns its id (I8). The caller has locked the
 -- lane's row and seen that nobody holds the turn. A job that is gone leaves the line, and the next one gets it. With `wait` it
 -- waits for the job's row, as settles may; without it, which is how claims ask, a row that somebody has (another claim, which will
--- find the lane busy and look again; a cancel, after which `hand_on_idle` looks) gets no turn yet.
+-- find the lane busy and look again; a cancel, after which `hand_on_idle` looks) gets no turn yet. Who was replaced meanwhile by something that
+-- is due later, or of another group, is no longer in line: only who is taken out of this line, once its row is had, gets the turn.
 create function pgqueue.hand_on(queue text, group_key text, at timestamptz, wait boolean) returns bigint
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -23,13 +24,14 @@ begin
       end if;
     end if;
     if found then
-      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
+      continue when not found;
       update pgqueue.queued_jobs j set run_at = at where j.id = _id;
       insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
       perform pgqueue.wake(hand_on.queue);
       return _id;
     end if;
-    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
   end loop;
 end $$;
 
@@ -85,6 +87,7 @@ begin
   loop
     delete from pgqueue.lane_waits w
     where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
+    continue when not found;  -- it was replaced meanwhile: it is not in this line any more, or as somebody who is due later
     update pgqueue.queued_jobs j set run_at = least(j.run_at, at) where j.id = _wait.job_id and j.worker_id is null;
     _called := _called + 1;
     perform pgqueue.wake(q.queue) from pgqueue.queued_jobs q where q.id = _wait.job_id;

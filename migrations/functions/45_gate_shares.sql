@@ -59,7 +59,11 @@ begin
           where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and j.worker_id is null
           order by w.priority, w.job_id limit _key.room for update of j skip locked) c;
     continue when _ids is null;
-    delete from pgqueue.lane_waits w where w.kind = 'fair' and w.job_id = any (_ids);
+    with gone as (  -- who was replaced before its row was had may stand elsewhere now
+      delete from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and w.job_id = any (_ids) returning w.job_id
+    )
+    select array_agg(g.job_id) into _ids from gone g;
+    continue when _ids is null;
     insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
     update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
   end loop;
