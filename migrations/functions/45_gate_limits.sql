@@ -5,8 +5,11 @@
 -- Rate: the generic cell rate algorithm (ITU-T I.371, as a virtual scheduler): `tat` is when a bucket of `burst` would be full again;
 -- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
 -- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
--- The lanes are locked, read once, counted in memory and written once. Locks: lanes in the order of limit names within a job, each
--- only if it can be had at once; where one is busy the job stays as it is, and the claim says that it has to look again soon.
+-- The lanes are locked, read once, counted in memory and written once. A limit's rule is read once its lane is locked, by a statement of its own, whose snapshot
+-- is younger than the lock: set_limit changes the rule and then waits for all lanes, so who gets a lane after its commit goes by the new rule, and who had it
+-- before has committed before. A lane that is made here set_limit cannot see: then the rule's row is locked for it (a try; once a key, not once a claim).
+-- Locks: lanes in the order of limit names within a job, each only if it can be had at once; where one is busy the job stays as it is, and the claim
+-- says that it has to look again soon.
 create function pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
@@ -14,11 +17,13 @@ declare
   _ids bigint[] := ids;
   _ok bigint[] := '{}';
   _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
-  _cells interval[] := '{}'; _bursts integer[] := '{}';
+  _cells interval[] := '{}'; _bursts integer[] := '{}'; _most integer[] := '{}';
   _permit_ids bigint[] := '{}'; _permit_places integer[] := '{}'; _permit_weights integer[] := '{}';
   _late_ids bigint[] := '{}'; _late_places integer[] := '{}'; _late_weights integer[] := '{}'; _late_why text[] := '{}';
   _job record;
   _lane record;
+  _rule record;
+  _open boolean;
   _place integer;
   _places integer[];
   _weight integer;
@@ -43,18 +48,14 @@ begin
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
            array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
-           array_agg(r.rate order by o.key collate "C") as rates, array_agg(r.concurrency order by o.key collate "C") as most,
-           array_agg(r.per / r.rate order by o.key collate "C") as cells,
-           array_agg(coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) order by o.key collate "C") as bursts,
-           array_agg(r.name is not null order by o.key collate "C") as known,
            array_agg(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key
                                and w.key = o.value ->> 'key') order by o.key collate "C") as in_line
     from pgqueue.queued_jobs j
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     cross join lateral jsonb_each(a.gates -> 'limits') o
-    left join pgqueue.limit_rules r on r.name = o.key
     where j.id = any (_ids)
     group by j.id) c
+    where c.id = any (ids) or true = any (c.in_line)  -- who was looked up in a line and replaced before its row was had is there no more
     order by c.priority, true = any (c.in_line) desc, c.id
   loop
     exit when cardinality(_ok) >= room;
@@ -67,26 +68,31 @@ begin
         _names := _names || _job.names[_i];
         _keys := _keys || _job.keys[_i];
         _place := cardinality(_names);
-        _cells[_place] := _job.cells[_i];
-        _bursts[_place] := _job.bursts[_i];
-        if _job.known[_i] then
-          perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
-          select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
-          where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
-          _states[_place] := case when found then 'open' else 'busy' end;
-          _held[_place] := _lane.held;
-          _tat[_place] := _lane.tat;
-          _slot[_place] := _lane.slot;
-        else
-          _states[_place] := 'unknown';
-          _held[_place] := 0;  -- every array has every place: they are unnested side by side
-          _tat[_place] := null;
-          _slot[_place] := null;
+        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+        where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+        _open := found;
+        if not found and not exists (select from pgqueue.lanes l where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place]) then
+          perform from pgqueue.limit_rules r where r.name = _names[_place] for share skip locked;
+          if found then
+            perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
+            select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+            where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+            _open := found;
+          end if;
         end if;
+        select r.concurrency, r.per / r.rate as cell, coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst into _rule
+        from pgqueue.limit_rules r where r.name = _names[_place];
+        _states[_place] := case when not found then 'unknown' when _open then 'open' else 'busy' end;
+        _held[_place] := case when _open then _lane.held else 0 end;  -- every array has every place: they are unnested side by side
+        _tat[_place] := case when _open then _lane.tat end;
+        _slot[_place] := case when _open then _lane.slot end;
+        _cells[_place] := _rule.cell;
+        _bursts[_place] := _rule.burst;
+        _most[_place] := _rule.concurrency;
       end if;
       _places := _places || _place;
-      _weight := least(_job.weights[_i], _job.most[_i]);
-      if _states[_place] = 'open' and _held[_place] + _weight > _job.most[_i] then
+      _weight := least(_job.weights[_i], _most[_place]);
+      if _states[_place] = 'open' and _held[_place] + _weight > _most[_place] then
         _states[_place] := 'full';
       elsif _states[_place] = 'open'
             and greatest(_tat[_place], at) + _cells[_place] * (least(_job.weights[_i], _bursts[_place]) - _bursts[_place]) > at then
@@ -101,15 +107,15 @@ begin
     if _stop is null then
       _ok := _ok || _job.id;
       for _i in 1 .. cardinality(_places) loop
-        if _job.most[_i] is not null then
-          _weight := least(_job.weights[_i], _job.most[_i]);
+        if _most[_places[_i]] is not null then
+          _weight := least(_job.weights[_i], _most[_places[_i]]);
           _held[_places[_i]] := _held[_places[_i]] + _weight;
           _permit_ids := _permit_ids || _job.id;
           _permit_places := _permit_places || _places[_i];
           _permit_weights := _permit_weights || _weight;
         end if;
-        if _job.rates[_i] is not null then
-          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _job.cells[_i] * least(_job.weights[_i], _job.bursts[_i]);
+        if _cells[_places[_i]] is not null then
+          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _cells[_places[_i]] * least(_job.weights[_i], _bursts[_places[_i]]);
         end if;
       end loop;
     else
