@@ -6,9 +6,9 @@
 -- A gathering child is not waited for: who finds its row locked leaves a delta, and whoever has the row next (the next parent, or
 -- fold_nodes) adds up. Both may pass each other only in such a way that a delta stays behind, and fold_nodes looks for those.
 -- I14: children are locked by (rank, id), which ascends along every link. All children at hand are locked at once only up to the first
--- one that may end by itself and has children, because these may come before the others. Only where more than 200 are at hand, when
--- something wide fails, all of them are locked at once, or it would take minutes: two such cascades that cross could end in a deadlock,
--- which PostgreSQL breaks, and whose settle is sent again. Jobs that are let go or end are locked after
+-- one that may end by itself and has children, because these may come before the others. Where more than 200 are at hand, when something
+-- wide fails, that would take minutes: then all that this can reach is locked at once, in the same order, and gone through wave by wave
+-- without waiting any more (lock_reach). Jobs that are let go or end are locked after
 -- their node; whoever cancels a blocked job has locked its node first (try_waiting).
 -- A death right after it: it has committed with the settle, or neither has.
 -- Plans: each table is read by an array of ids or by one id (lateral, not pulled up by its offset 0), whatever the
@@ -29,6 +29,7 @@ declare
   _missed integer[];
   _hits integer[];
   _upto integer;
+  _reached boolean := false;
   _got bigint[];
   _left bigint[];
   _go bigint[];
@@ -64,7 +65,14 @@ begin
       from sums s;
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
-    _upto := case when cardinality(_ids) > 200 then cardinality(_ids) else coalesce(array_position(_mays, true), cardinality(_ids)) end;
+    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    if cardinality(_ids) > 200 and _upto < cardinality(_ids) and not _reached then
+      perform pgqueue.lock_reach(_ids, _mays, _breached, _missed, _hits);
+      _reached := true;
+    end if;
+    if _reached then
+      _upto := cardinality(_ids);
+    end if;
     perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
     _left := '{}';
     if true = any (_gathers[1 : _upto]) then
@@ -118,6 +126,46 @@ begin
     _breached := _breached[_upto + 1 :];
     _missed := _missed[_upto + 1 :];
     _hits := _hits[_upto + 1 :];
+  end loop;
+end $$;
+
+-- Locks these nodes, which are being told that parents have ended, and all that may be told because of them, by (rank, id): so that advance_nodes can go
+-- through a wide failure in any order (I14). More than needed may be locked: it goes on behind a node that may end by itself, a barrier or
+-- one that asks for failures; and behind any node once something has failed before it. What is in the queue and waits for its start ends the walk, so
+-- that the ordinary end of many parents reaches only their children. Gathering nodes are tried when they are told, not waited for here.
+-- It looks again after it has waited: who links a node to a parent locks the parent first (adopt_parents), so nothing comes behind what is
+-- locked. What came while it waited is locked out of order, and so is what a gathering node reaches that learns only now of a failure: only there two
+-- could still meet in a deadlock, which PostgreSQL breaks, and whose settle is sent again.
+create function pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _had bigint[];
+  _reach bigint[] := '{}';
+begin
+  loop
+    _had := _reach;
+    with recursive reach as (
+      select n.id, t.may as ends, n.bad or t.breached + t.missed + t.hits > 0 as bad
+      from unnest(ids, mays, breached, missed, hits) as t (id, may, breached, missed, hits)
+      cross join lateral (
+        select x.id, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = t.id offset 0) n
+      union
+      select c.id, r.bad or not c.is_job or c.asks_failure, r.bad or c.bad
+      from reach r
+      join pgqueue.flow_links l on l.parent_id = r.id
+      cross join lateral (
+        select x.id, x.is_job, x.asks_failure, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = l.child_id and x.blocked offset 0) c
+      where r.ends
+    )
+    select array_agg(distinct r.id order by r.id) into _reach from reach r;
+    exit when not exists (select unnest(_reach) except select unnest(_had));
+    perform from pgqueue.flow_nodes n where n.id = any (_reach) and not n.gather order by n.rank, n.id for no key update;
   end loop;
 end $$;
 

@@ -1,12 +1,14 @@
 # ruff: noqa: E501 - SQL and names of tests are told on one line
 """Two sessions at one flow: each test steps both of them through the one interleaving that matters."""
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Connect
 from tests.sql.conftest import Refused
 from tests.sql.engine import Background, Conn, Lease, Worker, cancel, enqueue, retry, scalar, sweep
-from tests.sql.flows import add_to_flow, counts, drain, due, ended, flow, fold, outcomes, run, states
+from tests.sql.flows import add_to_flow, barrier, counts, drain, due, ended, flow, fold, outcomes, run, states
 
 
 def settle(conn: Conn, worker: Worker, lease: Lease, outcome: str = "succeeded") -> Background:
@@ -177,6 +179,53 @@ def test_i14_cascades_that_cross_do_not_deadlock(connect: Connect) -> None:
     first.execute("commit")
     assert settling.result() == []
     assert outcomes(conn, ids) == ["dead", "succeeded", "cancelled", "cancelled", "cancelled"]
+
+
+def test_i14_wide_cascades_that_cross_do_not_deadlock(connect: Connect) -> None:
+    """Each has all children of its root, and reaches through one of them the last child of the other."""
+    conn, first, second, stop, watcher = (connect() for _ in range(5))
+    worker = Worker(conn)
+    size = 250
+    one, two = list(range(2, 2 + size)), list(range(2 + size, 2 + 2 * size))
+    entries: list[dict[str, Any]] = [{}, {}, *({"after": [0]} for _ in one), *({"after": [1]} for _ in two)]
+    entries[two[-1]]["after"].append(ended(one[0]))
+    entries[one[-1]]["after"].append(ended(two[0]))
+    entries.append({"after": [ended(one[-1]), ended(two[-1])]})
+    ids = flow(conn, *entries)
+    here, there = worker.claim()
+    stop.execute("begin")
+    stop.execute("select from pgqueue.queued_jobs where id = any(%s) for update", ([ids[one[3]], ids[two[3]]],))
+
+    cascades = [
+        settle(first, worker, here, "dead").waits(watcher),
+        settle(second, worker, there, "dead").settled_or_waits(watcher),
+    ]
+    stop.execute("commit")
+
+    assert [cascade.result() for cascade in cascades] == [[], []]
+    assert outcomes(conn, ids) == ["dead"] * 2 + ["cancelled"] * 2 * size + [None]
+    assert due(worker) == [ids[-1]]
+
+
+def test_i6_a_wide_end_of_barriers_holds_only_what_it_reaches(connect: Connect) -> None:
+    """Barriers that end well let jobs go; what comes after those jobs is nobody's business yet."""
+    conn, other = connect(), connect()
+    worker = Worker(conn)
+    size = 230
+    entries = [
+        {},
+        *(barrier(0) for _ in range(size)),
+        *({"after": [1 + i]} for i in range(size)),
+        *({"after": [1 + size + i]} for i in range(size)),
+    ]
+    ids = flow(conn, *entries)
+    lease = worker.claim_one()
+    other.execute("begin")
+    other.execute("select from pgqueue.flow_nodes where id = any(%s) for update", (ids[1 + 2 * size :],))
+
+    assert settle(conn, worker, lease).result() == []
+    other.execute("commit")
+    assert due(worker) == sorted(ids[1 + size : 1 + 2 * size])
 
 
 def test_i4_jobs_are_added_while_the_lease_holds_and_nothing_is_let_go_meanwhile(
