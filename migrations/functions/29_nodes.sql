@@ -56,17 +56,23 @@ begin
   end if;
 end $$;
 
--- Names, in the dead letter of an undo, what stays undone until it is retried: itself, and the undos that wait for it.
+-- Names, in the dead letter of an undo, what stays undone until it is retried: itself, and the undos of its saga that wait for it. A flow
+-- may hold several sagas: they are told apart by the links.
 create function pgqueue.tell_undone(id bigint) returns void
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   _left jsonb;
 begin
+  with recursive behind as (
+    select tell_undone.id
+    union
+    select l.child_id from behind b join pgqueue.flow_links l on l.parent_id = b.id
+    where (select c.role = 'undo' from pgqueue.flow_nodes c where c.id = l.child_id)
+  )
   select jsonb_agg(jsonb_build_object('id', u.id, 'task', u.task, 'name', u.name) order by u.id = tell_undone.id desc, u.place desc) into _left
-  from pgqueue.flow_nodes u
-  where u.flow_id = (select n.flow_id from pgqueue.flow_nodes n where n.id = tell_undone.id) and u.role = 'undo'
-    and (u.outcome is null or u.id = tell_undone.id);
+  from behind b cross join lateral (select n.id, n.task, n.name, n.place, n.outcome from pgqueue.flow_nodes n where n.id = b.id offset 0) u
+  where u.outcome is null or u.id = tell_undone.id;
   update pgqueue.dead_jobs d
   set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
     (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))

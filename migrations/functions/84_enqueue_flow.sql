@@ -5,7 +5,8 @@
 --               when: succeeded (default), ended (however), failed (it runs only if such a parent failed), not_failed (succeeded or
 --               skipped), if_succeeded (else it is skipped)
 --   on_failure  when a parent did not succeed that should have: cancel (default), dead, or wait until the parent was retried and succeeded
---   name, role  labels; roles with a meaning: undo and on_success are skipped where others fail; undo waits on failure
+--   name, role  labels; roles with a meaning: undo and on_success are skipped where others fail; undo waits on failure, and is not cancelled with its
+--               flow; step comes before a barrier with a verdict and is not retried by itself once that has failed; on_done and on_failed are not called twice
 --   verdict     of a barrier: it fails when any of its parents failed, by whatever condition it waits for them
 --   gather      for many parents: it is counted without holding them up; set by itself from 100 parents on
 -- Raises PQ001 unknown parent, PQ002 a key is held by another job, PQ004 invalid argument, a cycle too; then nothing is added. Locks: as add_nodes.

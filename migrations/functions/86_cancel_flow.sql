@@ -1,5 +1,6 @@
 -- Cancels what is unfinished of a flow, and returns how many jobs that were: waiting ones end at once, running ones are told to stop, as by
--- cancel. Of a saga the steps are cancelled, and what they did is undone. Raises PQ001 unknown flow.
+-- cancel. Undos are left alone, wherever in the flow their saga is: the steps are cancelled, and what they did is undone; an undo that runs is not stopped,
+-- and one that has nothing to undo is skipped by the end of its step. Raises PQ001 unknown flow.
 -- Locks: the flow, all its unfinished nodes by (rank, id), then the waiting jobs in id order that it can have at once (a request is left for
 -- the others), then their keys and lanes. It waits for settles, and for a transaction that is adding to the flow.
 create function pgqueue.cancel_flow(flow_id bigint) returns bigint
@@ -8,21 +9,20 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 declare
   _at constant timestamptz := clock_timestamp();
   _reason constant text := 'its flow was cancelled';
-  _kind text;
   _ids bigint[];
   _waiting bigint[];
   _blocked bigint[];
   _asked bigint[];
   _id bigint;
 begin
-  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id returning f.kind into _kind;
+  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id;
   if not found then
     perform pgqueue.unknown_flow(flow_id);
   end if;
   perform pgqueue.ensure_day(_at);
   perform from pgqueue.flow_nodes n where n.flow_id = cancel_flow.flow_id and n.outcome is null order by n.rank, n.id for no key update;
   _ids := array(select n.id from pgqueue.flow_nodes n
-                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
+                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and n.role <> 'undo');
   _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
   _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) except select unnest(_waiting) order by 1);
   _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);

@@ -116,3 +116,25 @@ def saga(steps: int) -> list[dict[str, Any]]:
         later = [{"index": steps + 2 + i, "when": "not_failed"}] if i < steps - 1 else []
         entries.append({"role": "undo", "after": [i, {"index": steps, "when": "failed"}, *later]})
     return entries
+
+
+def moved(entries: list[dict[str, Any]], by: int) -> list[dict[str, Any]]:
+    """Shift the places that entries name."""
+
+    def shift(parent: Any) -> Any:
+        return {**parent, "index": parent["index"] + by} if isinstance(parent, dict) else parent + by
+
+    return [{**entry, "after": [shift(parent) for parent in entry.get("after", [])]} for entry in entries]
+
+
+def nested_sagas(first: int, second: int) -> list[dict[str, Any]]:
+    """A job and a saga after it, another saga, a batch's end over all of them, its callbacks, and a job after it."""
+    entries: list[dict[str, Any]] = [{}, *moved(saga(first), 1), *moved(saga(second), 2 + 2 * first)]
+    if first:
+        entries[1]["after"] = [0]
+    end = len(entries)
+    exits = [place for place, entry in enumerate(entries) if entry.get("role") != "step"]
+    entries.append(barrier(*map(ended, exits), verdict=True, gather=True))
+    for role, when in (("on_success", "succeeded"), ("on_done", "ended"), ("on_failed", "failed")):
+        entries.append({"role": role, "after": [{"index": end, "when": when}]})
+    return [*entries, {"after": [end]}]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.sql.engine import Conn, Lease, Worker, cancel, redrive, rescue, retry, scalar, sweep
-from tests.sql.flows import add_to_flow, barrier, batch, cancel_flow, flow_ids, fold, retry_flow, saga
+from tests.sql.flows import add_to_flow, barrier, batch, cancel_flow, flow_ids, fold, nested_sagas, retry_flow, saga
 
 BAD = ("dead", "cancelled")
 CONDITIONS = ["succeeded"] * 4 + ["ended", "ended", "failed", "not_failed", "if_succeeded"]
@@ -68,14 +68,17 @@ class History:
         self.choice = choice
         for table in TABLES:
             conn.execute(f"delete from pgqueue.{table}")
-        self.kind = choice.choice(["dag", "dag", "batch", "saga"])
+        self.kind = choice.choice(["dag", "dag", "dag", "batch", "batch", "saga", "saga", "nested"])
         size = choice.randint(0, 5)
-        entries = {"dag": lambda: random_dag(choice), "batch": lambda: batch(size), "saga": lambda: saga(size)}[
-            self.kind
-        ]()
+        entries = {
+            "dag": lambda: random_dag(choice),
+            "batch": lambda: batch(size),
+            "saga": lambda: saga(size),
+            "nested": lambda: nested_sagas(min(size, 3), choice.randint(0, 2)),
+        }[self.kind]()
         if self.kind == "batch" and choice.random() < 0.5:
             entries[size]["gather"] = True
-        self.flow, self.ids = flow_ids(conn, *entries, kind=self.kind)
+        self.flow, self.ids = flow_ids(conn, *entries, kind="chain" if self.kind == "nested" else self.kind)
         self.worker = Worker(conn)
         self.leases: dict[int, Lease] = {}
         self.undone: list[int] = []
@@ -160,21 +163,29 @@ class History:
                 )
             if node.row["role"] == "undo" and lease.id not in self.undone:
                 assert all(
-                    self.place(later) <= node.row["place"] or later in self.undone for later in self.to_undo()
+                    self.place(later) <= node.row["place"] or later in self.undone
+                    for later in self.to_undo(self.end_of(node))
                 ), "undone in the wrong order"
             self.leases[lease.id] = lease
             self.by_hand.add(lease.id)
 
     rerun = False  # parents may have run again after their child was let go
 
-    def to_undo(self) -> list[int]:
+    def end_of(self, undo: Node) -> int:
+        """The barrier that ends the saga of an undo."""
+        return next(parent for parent, condition in undo.links if condition == "failed")
+
+    def to_undo(self, end: int) -> list[int]:
         undos = [
-            node for node in self.nodes.values() if node.row["role"] == "undo" and node.row["outcome"] != "skipped"
+            node
+            for node in self.nodes.values()
+            if node.row["role"] == "undo" and node.row["outcome"] != "skipped" and self.end_of(node) == end
         ]
         return [
             node.row["id"]
             for node in undos
-            if self.nodes[node.links[0][0]].row["outcome"] == "succeeded" and node.row["outcome"] != "succeeded"
+            if any(self.nodes[p].row["outcome"] == "succeeded" for p, when in node.links if when == "if_succeeded")
+            and node.row["outcome"] != "succeeded"
         ]
 
     def place(self, key: int) -> int:
@@ -248,7 +259,7 @@ class History:
             self.again()
 
     def grow(self) -> None:
-        if self.leases and self.kind != "saga" and len(self.nodes) < 30:
+        if self.leases and self.kind not in ("saga", "nested") and len(self.nodes) < 30:
             lease = self.choice.choice(list(self.leases.values()))
             add_to_flow(
                 self.conn,
@@ -293,8 +304,25 @@ class History:
             assert states[key] == {None: "blocked", "skipped": "cancelled"}.get(outcome, outcome)
             assert self.ends[key] == (outcome == "succeeded"), "once and no more"
         assert scalar(self.conn, "select count(*) from pgqueue.queued_jobs where run_at < 'infinity'") == 0
-        if self.kind == "saga" and not self.rerun:
-            assert self.undone == sorted(self.undone, key=self.place, reverse=True)
+        for end in (
+            {self.end_of(node) for node in self.nodes.values() if node.row["role"] == "undo"} if not self.rerun else ()
+        ):
+            undone = [undo for undo in self.undone if self.end_of(self.nodes[undo]) == end]
+            assert undone == sorted(undone, key=self.place, reverse=True)
+        if not self.rerun:
+            self.check_sagas()
+
+    def check_sagas(self) -> None:
+        """What a step of a saga that failed has done is undone, unless somebody has ended the undo himself."""
+        for undo in [node for node in self.nodes.values() if node.row["role"] == "undo"]:
+            failed = self.nodes[self.end_of(undo)].row["outcome"] in BAD
+            done = any(
+                self.nodes[parent].row["outcome"] == "succeeded"
+                for parent, when in undo.links
+                if when == "if_succeeded"
+            )
+            if failed and done and undo.row["id"] not in self.by_hand:
+                assert undo.row["outcome"] in ("succeeded", None), undo.row
 
 
 def check_history(conn: Conn, start: int, verbs: list[str]) -> None:
