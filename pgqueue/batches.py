@@ -61,7 +61,8 @@ def batch(
     """Run many members side by side, and when the last has ended run callbacks, each at most once.
 
     `on_success` runs if all succeeded, `on_failed` if any failed for good or was cancelled, `on_done` in any case. They
-    are enqueued with the batch, in its transaction. A member that is retried by hand after that fires nothing again.
+    are enqueued with the batch, in its transaction. A member that is retried by hand after that fires nothing
+    again, but if all succeed in the end `on_success` runs, which had been skipped.
     Members may add more while they run: `ctx.add`. A batch of nothing has succeeded. Raises ArgumentError.
     """
     if isinstance(members, PendingJob | Flow) or not isinstance(members, Iterable):

@@ -1,6 +1,7 @@
 -- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
 -- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. A node of a flow is
--- reopened with its job: if it never started it waits for its parents first. Raises PQ003 as reopen_nodes. Locks: nodes (reopen_nodes), those requests.
+-- reopened with its job: if it never started it waits for its parents first; callbacks of its
+-- batch that were skipped because of it wait again. Raises PQ003 as reopen_nodes. Locks: nodes (reopen_nodes), those requests.
 create function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
 language plpgsql as $$
 #variable_conflict use_column
@@ -20,6 +21,7 @@ begin
          exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
   perform pgqueue.reopen_nodes(ids, at);
+  perform pgqueue.recall_skipped(ids, at);
   perform pgqueue.line_up(ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;

@@ -26,6 +26,7 @@ begin
     return 0;
   end if;
   perform pgqueue.reopen_nodes(_ids, at);
+  perform pgqueue.recall_skipped(_ids, at);
   perform pgqueue.line_up(_ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (_ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
