@@ -26,6 +26,7 @@ begin
     exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
     _id := null;
   end loop;
+  delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = _id;  -- its share is taken, as in claim: else it would count against its key for ever
   return query
   with claimed as (
     update pgqueue.queued_jobs j
