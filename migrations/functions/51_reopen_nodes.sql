@@ -47,13 +47,14 @@ $$;
 -- there for it if it ran by itself (retry_flow, which reopens all of such a saga, says so in pgq.retried); and for a job that would be skipped again.
 -- I6: counts are taken under the locks of the node, of its unfinished parents (a settle that is under way has them: it commits first, or
 -- finds the node blocked), of its waiting children, and of the ends of its batches. Locks: all these by (rank, id), those of other gathering children excepted,
--- who get a delta; a child that was linked while it waited for these locks comes last.
+-- who get a delta (parents of a batch's end only where it has failed: of one that waits there may be thousands); a child that was linked while it waited for these locks comes last.
 create function pgqueue.reopen_nodes(ids bigint[], at timestamptz) returns void
 language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _nodes bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
   _ends bigint[];
+  _failed bigint[];
   _again bigint[];
   _id bigint;
 begin
@@ -61,6 +62,7 @@ begin
     return;
   end if;
   _ends := pgqueue.batch_ends(_nodes, null);
+  _failed := pgqueue.batch_ends(_nodes, false);
   perform from pgqueue.flow_nodes n
   where n.id = any (array(
     select unnest(_nodes)
@@ -71,7 +73,7 @@ begin
     where l.parent_id = any (_nodes) and (select c.blocked and not c.gather from pgqueue.flow_nodes c where c.id = l.child_id)
     union
     select l.parent_id from pgqueue.flow_links l
-    where l.child_id = any (_nodes || _ends) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
+    where l.child_id = any (_nodes || _failed) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
   order by n.rank, n.id
   for no key update;
   _nodes := array(select unnest(_nodes) union select unnest(pgqueue.batch_ends(_nodes, false)));  -- as they stand under the locks
