@@ -244,6 +244,7 @@ declare
   _missed integer[];
   _hits integer[];
   _upto integer;
+  _reached boolean := false;
   _got bigint[];
   _left bigint[];
   _go bigint[];
@@ -279,7 +280,14 @@ begin
       from sums s;
     end if;
     exit when coalesce(cardinality(_ids), 0) = 0;
-    _upto := case when cardinality(_ids) > 200 then cardinality(_ids) else coalesce(array_position(_mays, true), cardinality(_ids)) end;
+    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    if cardinality(_ids) > 200 and _upto < cardinality(_ids) and not _reached then
+      perform pgqueue.lock_reach(_ids, _mays, _breached, _missed, _hits);
+      _reached := true;
+    end if;
+    if _reached then
+      _upto := cardinality(_ids);
+    end if;
     perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
     _left := '{}';
     if true = any (_gathers[1 : _upto]) then
@@ -377,6 +385,26 @@ WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE sql STABLE
     RETURN (SELECT (count(*) FILTER (WHERE (NOT j.gated)) + count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (a.gates ->> 'group'::text)), (j.id)::text)) FILTER (WHERE j.gated)) FROM (pgqueue.queued_jobs j LEFT JOIN pgqueue.job_args a ON ((j.gated AND (a.id = j.id) AND (a.day = j.args_day)))) WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
+CREATE FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) RETURNS bigint[]
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+  with recursive ends as (
+    select l.child_id as id from pgqueue.flow_links l
+    where l.parent_id = any (ids) and l.condition = 'ended'
+      and (select not n.is_job and n.verdict and case batch_ends.blocked when true then n.blocked when false then n.outcome = 'dead' else n.blocked or n.outcome = 'dead' end
+           from pgqueue.flow_nodes n where n.id = l.child_id)
+    union
+    select l.child_id from ends e join pgqueue.flow_links l on l.parent_id = e.id
+    where l.condition = 'ended'
+      and (select not n.is_job and n.verdict and case batch_ends.blocked when true then n.blocked when false then n.outcome = 'dead' else n.blocked or n.outcome = 'dead' end
+           from pgqueue.flow_nodes n where n.id = l.child_id)
+  )
+  select coalesce(array_agg(e.id), '{}') from ends e
+  where not exists (select from pgqueue.flow_links l where l.parent_id = e.id and (select u.role = 'undo' from pgqueue.flow_nodes u where u.id = l.child_id))
+$$;
 CREATE FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer DEFAULT NULL::integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -415,6 +443,7 @@ begin
   loop
     delete from pgqueue.lane_waits w
     where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
+    continue when not found;  -- it was replaced meanwhile: it is not in this line any more, or as somebody who is due later
     update pgqueue.queued_jobs j set run_at = least(j.run_at, at) where j.id = _wait.job_id and j.worker_id is null;
     _called := _called + 1;
     perform pgqueue.wake(q.queue) from pgqueue.queued_jobs q where q.id = _wait.job_id;
@@ -484,21 +513,20 @@ CREATE FUNCTION pgqueue.cancel_flow(flow_id bigint) RETURNS bigint
 declare
   _at constant timestamptz := clock_timestamp();
   _reason constant text := 'its flow was cancelled';
-  _kind text;
   _ids bigint[];
   _waiting bigint[];
   _blocked bigint[];
   _asked bigint[];
   _id bigint;
 begin
-  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id returning f.kind into _kind;
+  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id;
   if not found then
     perform pgqueue.unknown_flow(flow_id);
   end if;
   perform pgqueue.ensure_day(_at);
   perform from pgqueue.flow_nodes n where n.flow_id = cancel_flow.flow_id and n.outcome is null order by n.rank, n.id for no key update;
   _ids := array(select n.id from pgqueue.flow_nodes n
-                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and (_kind <> 'saga' or n.role <> 'undo'));
+                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and n.role <> 'undo');
   _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
   _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) except select unnest(_waiting) order by 1);
   _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
@@ -732,6 +760,7 @@ begin
     exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
     _id := null;
   end loop;
+  delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = _id;  -- its share is taken, as in claim: else it would count against its key for ever
   return query
   with claimed as (
     update pgqueue.queued_jobs j
@@ -790,7 +819,11 @@ begin
           where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and j.worker_id is null
           order by w.priority, w.job_id limit _key.room for update of j skip locked) c;
     continue when _ids is null;
-    delete from pgqueue.lane_waits w where w.kind = 'fair' and w.job_id = any (_ids);
+    with gone as (  -- who was replaced before its row was had may stand elsewhere now
+      delete from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and w.job_id = any (_ids) returning w.job_id
+    )
+    select array_agg(g.job_id) into _ids from gone g;
+    continue when _ids is null;
     insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
     update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
   end loop;
@@ -1053,14 +1086,15 @@ begin
   meta := nullif(meta, 'null');
   perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
   _due := coalesce(run_at, _now + delay, _now);
+  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   _id := nextval('pgqueue.job_ids');
   if key is not null then
     _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
     if _holder is not null then
-      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day);
+      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day,
+                                 gates => _gates);
     end if;
   end if;
-  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
   with argument as (
     insert into pgqueue.job_args (id, day, args, meta, gates) values (_id, _day, args, meta, _gates)
   )
@@ -1346,11 +1380,13 @@ declare
   _ids bigint[] := ids;
   _ok bigint[] := '{}';
   _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
-  _cells interval[] := '{}'; _bursts integer[] := '{}';
+  _cells interval[] := '{}'; _bursts integer[] := '{}'; _most integer[] := '{}';
   _permit_ids bigint[] := '{}'; _permit_places integer[] := '{}'; _permit_weights integer[] := '{}';
   _late_ids bigint[] := '{}'; _late_places integer[] := '{}'; _late_weights integer[] := '{}'; _late_why text[] := '{}';
   _job record;
   _lane record;
+  _rule record;
+  _open boolean;
   _place integer;
   _places integer[];
   _weight integer;
@@ -1375,18 +1411,14 @@ begin
     select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
            array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
            array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
-           array_agg(r.rate order by o.key collate "C") as rates, array_agg(r.concurrency order by o.key collate "C") as most,
-           array_agg(r.per / r.rate order by o.key collate "C") as cells,
-           array_agg(coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) order by o.key collate "C") as bursts,
-           array_agg(r.name is not null order by o.key collate "C") as known,
            array_agg(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key
                                and w.key = o.value ->> 'key') order by o.key collate "C") as in_line
     from pgqueue.queued_jobs j
     join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
     cross join lateral jsonb_each(a.gates -> 'limits') o
-    left join pgqueue.limit_rules r on r.name = o.key
     where j.id = any (_ids)
     group by j.id) c
+    where c.id = any (ids) or true = any (c.in_line)  -- who was looked up in a line and replaced before its row was had is there no more
     order by c.priority, true = any (c.in_line) desc, c.id
   loop
     exit when cardinality(_ok) >= room;
@@ -1399,26 +1431,31 @@ begin
         _names := _names || _job.names[_i];
         _keys := _keys || _job.keys[_i];
         _place := cardinality(_names);
-        _cells[_place] := _job.cells[_i];
-        _bursts[_place] := _job.bursts[_i];
-        if _job.known[_i] then
-          perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
-          select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
-          where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
-          _states[_place] := case when found then 'open' else 'busy' end;
-          _held[_place] := _lane.held;
-          _tat[_place] := _lane.tat;
-          _slot[_place] := _lane.slot;
-        else
-          _states[_place] := 'unknown';
-          _held[_place] := 0;  -- every array has every place: they are unnested side by side
-          _tat[_place] := null;
-          _slot[_place] := null;
+        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+        where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+        _open := found;
+        if not found and not exists (select from pgqueue.lanes l where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place]) then
+          perform from pgqueue.limit_rules r where r.name = _names[_place] for share skip locked;
+          if found then
+            perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
+            select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+            where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+            _open := found;
+          end if;
         end if;
+        select r.concurrency, r.per / r.rate as cell, coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst into _rule
+        from pgqueue.limit_rules r where r.name = _names[_place];
+        _states[_place] := case when not found then 'unknown' when _open then 'open' else 'busy' end;
+        _held[_place] := case when _open then _lane.held else 0 end;  -- every array has every place: they are unnested side by side
+        _tat[_place] := case when _open then _lane.tat end;
+        _slot[_place] := case when _open then _lane.slot end;
+        _cells[_place] := _rule.cell;
+        _bursts[_place] := _rule.burst;
+        _most[_place] := _rule.concurrency;
       end if;
       _places := _places || _place;
-      _weight := least(_job.weights[_i], _job.most[_i]);
-      if _states[_place] = 'open' and _held[_place] + _weight > _job.most[_i] then
+      _weight := least(_job.weights[_i], _most[_place]);
+      if _states[_place] = 'open' and _held[_place] + _weight > _most[_place] then
         _states[_place] := 'full';
       elsif _states[_place] = 'open'
             and greatest(_tat[_place], at) + _cells[_place] * (least(_job.weights[_i], _bursts[_place]) - _bursts[_place]) > at then
@@ -1433,15 +1470,15 @@ begin
     if _stop is null then
       _ok := _ok || _job.id;
       for _i in 1 .. cardinality(_places) loop
-        if _job.most[_i] is not null then
-          _weight := least(_job.weights[_i], _job.most[_i]);
+        if _most[_places[_i]] is not null then
+          _weight := least(_job.weights[_i], _most[_places[_i]]);
           _held[_places[_i]] := _held[_places[_i]] + _weight;
           _permit_ids := _permit_ids || _job.id;
           _permit_places := _permit_places || _places[_i];
           _permit_weights := _permit_weights || _weight;
         end if;
-        if _job.rates[_i] is not null then
-          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _job.cells[_i] * least(_job.weights[_i], _job.bursts[_i]);
+        if _cells[_places[_i]] is not null then
+          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _cells[_places[_i]] * least(_job.weights[_i], _bursts[_places[_i]]);
         end if;
       end loop;
     else
@@ -1547,13 +1584,14 @@ begin
       end if;
     end if;
     if found then
-      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
+      continue when not found;
       update pgqueue.queued_jobs j set run_at = at where j.id = _id;
       insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
       perform pgqueue.wake(hand_on.queue);
       return _id;
     end if;
-    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group';
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
   end loop;
 end $$;
 CREATE FUNCTION pgqueue.hand_on_idle() RETURNS bigint
@@ -1676,6 +1714,18 @@ CREATE FUNCTION pgqueue.is_node(id bigint) RETURNS boolean
     LANGUAGE sql STABLE
     SET enable_seqscan TO 'off'
     RETURN (EXISTS (SELECT FROM pgqueue.flow_nodes n WHERE (n.id = is_node.id)));
+CREATE FUNCTION pgqueue.is_undone(id bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+  select exists (
+    select from pgqueue.flow_nodes e
+    join pgqueue.flow_links l on l.parent_id = e.id
+    cross join lateral (select n.role, n.outcome from pgqueue.flow_nodes n where n.id = l.child_id offset 0) u
+    where e.id = is_undone.id and not e.is_job and e.outcome in ('dead', 'cancelled') and u.role = 'undo' and u.outcome is distinct from 'skipped')
+$$;
 CREATE FUNCTION pgqueue.iso_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), CASE WHEN (date_trunc('second'::text, moment, 'UTC'::text) = moment) THEN 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text END);
@@ -1849,6 +1899,45 @@ CREATE FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) RETUR
   )
   update pgqueue.queued_jobs j set run_at = 'infinity' from lined l where j.id = l.job_id
 $$;
+CREATE FUNCTION pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_nestloop TO 'on'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _had bigint[];
+  _reach bigint[] := '{}';
+begin
+  loop
+    _had := _reach;
+    with recursive reach as (
+      select n.id, t.may as ends, n.bad or t.breached + t.missed + t.hits > 0 as bad
+      from unnest(ids, mays, breached, missed, hits) as t (id, may, breached, missed, hits)
+      cross join lateral (
+        select x.id, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = t.id offset 0) n
+      union
+      select c.id, r.bad or not c.is_job or c.asks_failure, r.bad or c.bad
+      from reach r
+      join pgqueue.flow_links l on l.parent_id = r.id
+      cross join lateral (
+        select x.id, x.is_job, x.asks_failure, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = l.child_id and x.blocked offset 0) c
+      where r.ends
+    )
+    select array_agg(distinct r.id order by r.id) into _reach from reach r;
+    exit when not exists (select unnest(_reach) except select unnest(_had));
+    perform from pgqueue.flow_nodes n where n.id = any (_reach) and not n.gather order by n.rank, n.id for no key update;
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.make_lane(kind text, name text, key text) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1891,7 +1980,7 @@ begin
   end loop;
   return _made;
 end $$;
-CREATE FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text DEFAULT ''::text) RETURNS bigint
+CREATE FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text DEFAULT ''::text, gates jsonb DEFAULT NULL::jsonb) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
 begin
@@ -1900,7 +1989,7 @@ begin
       message = place || format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
       hint = holder::text;
   elsif key_policy = 'replace' then
-    if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day)
+    if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day, gates)
        and run_at < clock_timestamp() + interval '10 s' then
       perform pgqueue.wake(queue);
     end if;
@@ -1921,7 +2010,8 @@ begin
         -ids[_place], _job ->> 'task', coalesce(nullif(_job -> 'args', 'null'), '{}'), coalesce(_job ->> 'queue', 'default'),
         (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
         _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
-        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day, format('jobs[%s]: ', _place - 1));
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day, format('jobs[%s]: ', _place - 1),
+        pgqueue.job_gates(_job ->> 'group_key', _job ->> 'group_retry', nullif(_job -> 'limits', 'null'), _job ->> 'fair_key'));
   end loop;
   return query select unnest(_ids);
 end $$;
@@ -2105,6 +2195,44 @@ CREATE FUNCTION pgqueue.priorities(queue text) RETURNS smallint[]
   )
   select coalesce(array_agg(s.priority order by s.priority), '{}') from seen s where s.priority is not null
 $$;
+CREATE FUNCTION pgqueue.recall_skipped(ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _node record;
+  _job record;
+begin
+  for _node in
+    with recursive skipped as (
+      select l.child_id as id from pgqueue.flow_links l
+      where l.parent_id = any (pgqueue.batch_ends(ids, true)) and l.condition = 'if_succeeded'
+        and (select n.outcome = 'skipped' from pgqueue.flow_nodes n where n.id = l.child_id)
+      union
+      select l.child_id from skipped s join pgqueue.flow_links l on l.parent_id = s.id
+      where (select n.outcome = 'skipped' or not n.is_job and n.outcome = 'succeeded' from pgqueue.flow_nodes n where n.id = l.child_id)
+    )
+    select n.id, n.is_job, n.flow_id from pgqueue.flow_nodes n where n.id = any (array(select s.id from skipped s)) order by n.rank, n.id
+  loop
+    continue when current_setting('pgq.retried', true) = _node.flow_id::text
+      or (select n.outcome is null from pgqueue.flow_nodes n where n.id = _node.id) or pgqueue.skips(_node.id);
+    if not _node.is_job then
+      perform pgqueue.reopen_nodes(array[_node.id], at);
+      continue;
+    end if;
+    select f.queue, f.key, f.args_day into _job from pgqueue.finished_jobs f where f.id = _node.id and not f.succeeded for update skip locked;
+    continue when not found;
+    if not exists (select from pgqueue.job_args a where a.id = _node.id and a.day = _job.args_day)
+       or _job.key is not null and pgqueue.hold_key(_node.id, _job.queue, _job.key, null) is not null then
+      raise warning 'job % stays skipped: its key % is held by another job, or its arguments are gone', _node.id, _job.key;
+      continue;
+    end if;
+    perform pgqueue.requeue_cancelled(array[_node.id], at);
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[] DEFAULT '{}'::bigint[], system_identifier bigint DEFAULT NULL::bigint, timeline integer DEFAULT NULL::integer) RETURNS TABLE(id bigint, finding text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2353,32 +2481,42 @@ CREATE FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) 
     AS $$
 #variable_conflict use_column
 declare
-  _nodes constant bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
+  _nodes bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
+  _ends bigint[];
+  _failed bigint[];
   _again bigint[];
   _id bigint;
 begin
   if _nodes = '{}' then
     return;
   end if;
+  _ends := pgqueue.batch_ends(_nodes, null);
+  _failed := pgqueue.batch_ends(_nodes, false);
   perform from pgqueue.flow_nodes n
   where n.id = any (array(
     select unnest(_nodes)
+    union
+    select unnest(_ends)
     union
     select l.child_id from pgqueue.flow_links l
     where l.parent_id = any (_nodes) and (select c.blocked and not c.gather from pgqueue.flow_nodes c where c.id = l.child_id)
     union
     select l.parent_id from pgqueue.flow_links l
-    where l.child_id = any (_nodes) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
+    where l.child_id = any (_nodes || _failed) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
   order by n.rank, n.id
   for no key update;
+  _nodes := array(select unnest(_nodes) union select unnest(pgqueue.batch_ends(_nodes, false)));  -- as they stand under the locks
   select n.id into _id
   from pgqueue.flow_nodes n
   join pgqueue.flow_links l on l.parent_id = n.id and l.parent_id = any (_nodes)
-  where n.id = any (_nodes) and n.role = 'step' and (select f.kind from pgqueue.job_flows f where f.id = n.flow_id) = 'saga'
-    and (select not e.is_job and e.outcome is not null from pgqueue.flow_nodes e where e.id = l.child_id)
+  join pgqueue.flow_nodes e on e.id = l.child_id
+  where n.id = any (_nodes) and n.role = 'step' and not e.is_job and e.outcome is not null
+    and (e.verdict or (select f.kind from pgqueue.job_flows f where f.id = n.flow_id) = 'saga')
+    and (pgqueue.is_undone(e.id) or current_setting('pgq.retried', true) is distinct from n.flow_id::text)
   limit 1;
   if found then
-    raise exception using errcode = 'PQ003', message = format('job %s is a step of a saga that was given up and is undone: enqueue the saga anew', _id);
+    raise exception using errcode = 'PQ003', message = format(
+      'job %s is a step of a saga that was given up: if nothing of it was done yet, retry its flow, else enqueue the saga anew', _id);
   end if;
   select n.id into _id from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome = 'skipped' and pgqueue.skips(n.id) limit 1;
   if found then
@@ -2416,23 +2554,28 @@ begin
     delete from pgqueue.flow_deltas d where d.child_id = any (_again)
   )
   update pgqueue.flow_nodes n
-  set blocked = true, patient = true, due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
+  set blocked = true, patient = n.id = any (ids), due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
       hits = coalesce(c.hits, 0)
   from unnest(_again) as a (id) left join counted c on c.id = a.id
   where n.id = any (_again) and n.id = a.id;
   update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
   perform pgqueue.advance_nodes('{}', _again, at);
 end $$;
-CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) RETURNS boolean
+CREATE FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, gates jsonb) RETURNS boolean
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
-  _day date;
+  _at constant timestamptz := clock_timestamp();
+  _queue text;
   _in_line boolean;
+  _parked boolean;
+  _left text;
 begin
-  select j.args_day into _day from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  perform from pgqueue.flow_nodes n where n.id = replace_job.id and n.blocked for no key update;
+  select j.queue, j.run_at = 'infinity' into _queue, _parked
+  from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
   if not found then
     return false;
   end if;
@@ -2440,16 +2583,32 @@ begin
   _in_line := found;
   update pgqueue.queued_jobs j
   set task = replace_job.task, priority = replace_job.priority,
-      run_at = case when j.run_at = 'infinity' and not _in_line then j.run_at else replace_job.run_at end,
+      run_at = case when _parked and not _in_line then j.run_at else replace_job.run_at end,
       max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
-      args_day = replace_job.day
+      args_day = replace_job.day, gated = replace_job.gates is not null
   where j.id = replace_job.id and j.worker_id is null;
   insert into pgqueue.job_args as a (id, day, args, meta, gates)
-  select replace_job.id, replace_job.day, replace_job.args, replace_job.meta, o.gates
-  from (select 1) one left join pgqueue.job_args o on o.id = replace_job.id and o.day = _day
-  on conflict (id, day) do update set args = excluded.args, meta = excluded.meta;
-  if _in_line then
-    perform pgqueue.line_up(array[id], clock_timestamp());
+  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta, replace_job.gates)
+  on conflict (id, day) do update set args = excluded.args, meta = excluded.meta, gates = excluded.gates;
+  if _parked and not _in_line then
+    update pgqueue.flow_nodes n set due = replace_job.run_at, task = replace_job.task where n.id = replace_job.id and n.blocked;
+    return true;
+  end if;
+  delete from pgqueue.permits p where p.job_id = replace_job.id and p.kind = 'fair';
+  delete from pgqueue.permits p
+  where p.job_id = replace_job.id and p.kind = 'group' and (p.key is distinct from gates ->> 'group' or replace_job.run_at > _at)
+  returning p.key into _left;
+  if gates ?| array['group', 'fair'] then
+    perform pgqueue.line_up(array[id], _at);
+    delete from pgqueue.lane_waits w  -- it has its turn already
+    where w.job_id = replace_job.id and w.kind = 'group'
+      and exists (select from pgqueue.permits p where p.job_id = w.job_id and p.kind = 'group');
+  end if;
+  if _left is not null then
+    perform from pgqueue.lanes l where l.kind = 'group' and l.name = _queue and l.key = _left for update skip locked;
+    if found and not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = _queue and p.key = _left) then
+      perform pgqueue.hand_on(_queue, _left, _at, false);
+    end if;
   end if;
   return true;
 end $$;
@@ -2503,6 +2662,7 @@ begin
     return 0;
   end if;
   perform pgqueue.reopen_nodes(_ids, at);
+  perform pgqueue.recall_skipped(_ids, at);
   perform pgqueue.line_up(_ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (_ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
@@ -2528,6 +2688,7 @@ begin
          exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
   from gone g;
   perform pgqueue.reopen_nodes(ids, at);
+  perform pgqueue.recall_skipped(ids, at);
   perform pgqueue.line_up(ids, at);
   delete from pgqueue.cancel_requests c where c.job_id = any (ids);
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
@@ -2690,36 +2851,53 @@ CREATE FUNCTION pgqueue.retry_flow(flow_id bigint) RETURNS bigint
 declare
   _at constant timestamptz := clock_timestamp();
   _node record;
-  _kind text;
+  _lost bigint[];  -- what cannot come to a better end
   _plain bigint[];
   _dead bigint[];
   _cancelled bigint[];
   _back bigint[] := '{}';
 begin
-  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id returning f.kind into _kind;
+  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id;
   if not found then
     perform pgqueue.unknown_flow(flow_id);
   end if;
-  if _kind <> 'saga' then  -- what waits for nobody, as members of a batch do, goes at once: no order is to be kept
-    _plain := array(select n.id from pgqueue.flow_nodes n
-                    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled') and n.is_job
-                      and not exists (select from pgqueue.flow_links l where l.child_id = n.id));
-    _dead := array(select d.id from pgqueue.dead_jobs d
-                   where d.id = any (_plain) and d.key is null and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
-                   order by d.id for update of d);
-    _cancelled := array(select f.id from pgqueue.finished_jobs f
-                        where f.id = any (_plain) and not f.succeeded and f.key is null
-                          and exists (select from pgqueue.job_args a where a.id = f.id and a.day = f.args_day)
-                        order by f.id for update of f);
-    perform pgqueue.requeue_dead(_dead, _at) where _dead <> '{}';
-    perform pgqueue.requeue_cancelled(_cancelled, _at) where _cancelled <> '{}';
-    _back := _dead || _cancelled;
-  end if;
+  perform set_config('pgq.retried', flow_id::text, true);
+  with verdicts as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and not n.is_job and n.outcome in ('dead', 'cancelled') and pgqueue.is_undone(n.id)
+  )
+  select coalesce(array_agg(l.id), '{}') into _lost
+  from (select v.id from verdicts v union select l.parent_id from verdicts v join pgqueue.flow_links l on l.child_id = v.id) l
+  where (select n.role <> 'undo' from pgqueue.flow_nodes n where n.id = l.id);
+  _plain := array(select n.id from pgqueue.flow_nodes n  -- what waits for nobody, as members of a batch do, goes at once: no order is to be kept
+                  where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled') and n.is_job and n.id <> all (_lost)
+                    and not exists (select from pgqueue.flow_links l where l.child_id = n.id));
+  _dead := array(select d.id from pgqueue.dead_jobs d
+                 where d.id = any (_plain) and d.key is null and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                 order by d.id for update of d);
+  _cancelled := array(select f.id from pgqueue.finished_jobs f
+                      where f.id = any (_plain) and not f.succeeded and f.key is null
+                        and exists (select from pgqueue.job_args a where a.id = f.id and a.day = f.args_day)
+                      order by f.id for update of f);
+  perform pgqueue.requeue_dead(_dead, _at) where _dead <> '{}';
+  perform pgqueue.requeue_cancelled(_cancelled, _at) where _cancelled <> '{}';
+  _back := _dead || _cancelled;
   for _node in
     select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
-    where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled', 'skipped') order by n.rank, n.id
+    where n.flow_id = retry_flow.flow_id and (n.outcome in ('dead', 'cancelled', 'skipped') or n.outcome = 'succeeded' and not n.is_job)
+    order by n.rank, n.id
   loop
-    continue when _kind = 'saga' and _node.role <> 'undo';
+    continue when _node.id = any (_lost)
+      or exists (select from pgqueue.flow_nodes n where n.id = _node.id and n.outcome is null);  -- a barrier that went with its parents
+    if _node.outcome <> 'skipped' and exists (
+         select from pgqueue.flow_links l where l.child_id = _node.id and l.parent_id = any (_lost)
+           and pgqueue.breaches(l.condition, (select p.outcome from pgqueue.flow_nodes p where p.id = l.parent_id)) > 0) then
+      _lost := _lost || _node.id;
+      continue;
+    end if;
+    -- A barrier that is content, over members that were skipped, say, is judged anew when one of them runs after all.
+    continue when _node.outcome = 'succeeded' and not exists (
+      select from pgqueue.flow_links l where l.child_id = _node.id and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id));
     continue when _node.role in ('on_success', 'on_done', 'on_failed')
       and exists (select from pgqueue.jobs j where j.id = _node.id and j.attempt > 0);
     continue when _node.outcome = 'skipped' and pgqueue.skips(_node.id);
@@ -2734,6 +2912,7 @@ begin
       raise warning 'flow %: % (%)', flow_id, sqlerrm, sqlstate;
     end;
   end loop;
+  perform set_config('pgq.retried', '', true);
   update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
   return cardinality(_back);
 end $$;
@@ -3482,7 +3661,14 @@ begin
             for update of q skip locked) j on true) f
     where f.unbroken;
     continue when _next is null;
-    delete from pgqueue.lane_waits w where w.kind = 'group' and w.job_id = any (_next);
+    with gone as (  -- looked at again now that their rows are had: one may have been replaced meanwhile
+      delete from pgqueue.lane_waits w using pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+      where w.kind = 'group' and w.name = take_series.queue and w.key = _key and w.priority = 0 and w.job_id = any (_next) and q.id = any (_next)
+        and q.id = w.job_id and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+      returning w.job_id
+    )
+    select array_agg(g.job_id) into _next from gone g;
+    continue when _next is null;
     insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'group', queue, _key, at from unnest(_next) i;
     _all := _all || _next;
   end loop;
@@ -3496,10 +3682,15 @@ CREATE FUNCTION pgqueue.tell_undone(id bigint) RETURNS void
 declare
   _left jsonb;
 begin
+  with recursive behind as (
+    select tell_undone.id
+    union
+    select l.child_id from behind b join pgqueue.flow_links l on l.parent_id = b.id
+    where (select c.role = 'undo' from pgqueue.flow_nodes c where c.id = l.child_id)
+  )
   select jsonb_agg(jsonb_build_object('id', u.id, 'task', u.task, 'name', u.name) order by u.id = tell_undone.id desc, u.place desc) into _left
-  from pgqueue.flow_nodes u
-  where u.flow_id = (select n.flow_id from pgqueue.flow_nodes n where n.id = tell_undone.id) and u.role = 'undo'
-    and (u.outcome is null or u.id = tell_undone.id);
+  from behind b cross join lateral (select n.id, n.task, n.name, n.place, n.outcome from pgqueue.flow_nodes n where n.id = b.id offset 0) u
+  where u.outcome is null or u.id = tell_undone.id;
   update pgqueue.dead_jobs d
   set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
     (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
@@ -4710,6 +4901,7 @@ REVOKE ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with tim
 REVOKE ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
@@ -4753,6 +4945,7 @@ REVOKE ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolea
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.is_undone(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) FROM PUBLIC;
@@ -4765,9 +4958,10 @@ REVOKE ALL ON FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone)
 REVOKE ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text, gates jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.misses(condition text, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
@@ -4778,6 +4972,7 @@ REVOKE ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text
 REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.pause_schedule(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.recall_skipped(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[], system_identifier bigint, timeline integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
@@ -4786,7 +4981,7 @@ REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone
 REVOKE ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, gates jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) FROM PUBLIC;

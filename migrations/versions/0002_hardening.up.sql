@@ -45,6 +45,546 @@ create function pgqueue.version_parts(version text) returns integer[]
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select (coalesce(string_to_array(substring(coalesce(version, '0.1.0') from '^[0-9]{1,9}(?:[.][0-9]{1,9})*'), '.')::integer[], '{}') || '{0,0,0}')[1:3]
 $$;
+-- functions/23_replace_job.sql
+drop function pgqueue.replace_job;
+-- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
+-- started with. Its id, creation time and attempts stay; all else is the newer request's, its gates too, also where it has none. A job that
+-- waits for others goes on waiting for them, and is due after that as the newer request says (I7); one that stood in a line comes to it again when it is due.
+-- New arguments are a new row: job_args is append-only, but a job's row of today may be there already, so a change on the same day is an update.
+-- A group's turn (I8) stays with the job only while it is due now and of the same group: else it passes to the next in line, or
+-- a job put off until tomorrow would hold up all others. A share that was dealt to it is given back; it holds no permits of
+-- limits, which belong to attempts (I9).
+-- Locks: the node of a job that waits for others (I14: before the job), the job's row, for which it may wait while a claim or another
+-- replacement of it commits; then the lane of a turn that it gives up, and the next job's row, only if they can be had at once.
+-- It must not wait for a lane: settles have the lane and wait for rows in its line, one of which may be the caller's. Giving a turn up needs no lock, because
+-- who reads it meanwhile sees a turn that is taken. Where the lane is somebody else's right now, and after a death right after the commit,
+-- there is at worst a line without a turn, which hand_on_idle finds.
+create or replace function pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamptz,
+  max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date, gates jsonb) returns boolean
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _queue text;
+  _in_line boolean;
+  _parked boolean;
+  _left text;
+begin
+  perform from pgqueue.flow_nodes n where n.id = replace_job.id and n.blocked for no key update;
+  select j.queue, j.run_at = 'infinity' into _queue, _parked
+  from pgqueue.queued_jobs j where j.id = replace_job.id and j.worker_id is null for update;
+  if not found then
+    return false;
+  end if;
+  delete from pgqueue.lane_waits w where w.job_id = replace_job.id;
+  _in_line := found;
+  update pgqueue.queued_jobs j
+  set task = replace_job.task, priority = replace_job.priority,
+      run_at = case when _parked and not _in_line then j.run_at else replace_job.run_at end,
+      max_attempts = replace_job.max_attempts, timeout = replace_job.timeout, expires_at = replace_job.expires_at,
+      args_day = replace_job.day, gated = replace_job.gates is not null
+  where j.id = replace_job.id and j.worker_id is null;
+  insert into pgqueue.job_args as a (id, day, args, meta, gates)
+  values (replace_job.id, replace_job.day, replace_job.args, replace_job.meta, replace_job.gates)
+  on conflict (id, day) do update set args = excluded.args, meta = excluded.meta, gates = excluded.gates;
+  if _parked and not _in_line then
+    update pgqueue.flow_nodes n set due = replace_job.run_at, task = replace_job.task where n.id = replace_job.id and n.blocked;
+    return true;
+  end if;
+  delete from pgqueue.permits p where p.job_id = replace_job.id and p.kind = 'fair';
+  delete from pgqueue.permits p
+  where p.job_id = replace_job.id and p.kind = 'group' and (p.key is distinct from gates ->> 'group' or replace_job.run_at > _at)
+  returning p.key into _left;
+  if gates ?| array['group', 'fair'] then
+    perform pgqueue.line_up(array[id], _at);
+    delete from pgqueue.lane_waits w  -- it has its turn already
+    where w.job_id = replace_job.id and w.kind = 'group'
+      and exists (select from pgqueue.permits p where p.job_id = w.job_id and p.kind = 'group');
+  end if;
+  if _left is not null then
+    perform from pgqueue.lanes l where l.kind = 'group' and l.name = _queue and l.key = _left for update skip locked;
+    if found and not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = _queue and p.key = _left) then
+      perform pgqueue.hand_on(_queue, _left, _at, false);
+    end if;
+  end if;
+  return true;
+end $$;
+-- functions/24_meet_holder.sql
+drop function pgqueue.meet_holder;
+-- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
+-- policy and it has not started. Raises PQ002 under the policy `raise`; `place` begins its message. Locks: as replace_job.
+create or replace function pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamptz,
+  key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, day date, place text default '',
+  gates jsonb default null) returns bigint
+language plpgsql as $$
+begin
+  if key_policy = 'raise' then
+    raise exception using errcode = 'PQ002',
+      message = place || format('cannot enqueue task %L: key %L of queue %L is held by job %s', task, key, queue, holder),
+      hint = holder::text;
+  elsif key_policy = 'replace' then
+    if pgqueue.replace_job(holder, task, args, coalesce(priority, 0), run_at, max_attempts, timeout, expires_at, meta, day, gates)
+       and run_at < clock_timestamp() + interval '10 s' then
+      perform pgqueue.wake(queue);
+    end if;
+  end if;
+  return holder;
+end $$;
+-- functions/25_enqueue_special.sql
+-- Enqueues a job that is more than a task, arguments and a queue; see enqueue. Looks for errors only where there may be one.
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
+create or replace function pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+  group_key text, max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, key_policy text,
+  key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _queue constant text := coalesce(queue, 'default');
+  _day constant date := pgqueue.ensure_day(_now);
+  _due timestamptz;
+  _id bigint;
+  _holder bigint;
+  _error text;
+  _gates jsonb;
+begin
+  _error := pgqueue.new_job_error(jsonb_strip_nulls(jsonb_build_object(
+    'task', task, 'args', args, 'queue', queue, 'priority', priority, 'run_at', run_at, 'key', key, 'group_key', group_key,
+    'max_attempts', max_attempts, 'timeout', timeout, 'expires_at', expires_at, 'meta', meta, 'key_policy', key_policy,
+    'key_period', key_period, 'delay', delay, 'limits', limits, 'fair_key', fair_key, 'group_retry', group_retry)));
+  if _error is not null then
+    raise exception using errcode = split_part(_error, ' ', 1), message = substr(_error, strpos(_error, ' ') + 1);
+  end if;
+  args := coalesce(nullif(args, 'null'), '{}');
+  meta := nullif(meta, 'null');
+  perform set_config('pgq.day_seen', 'pgqueue' || _day, false);
+  _due := coalesce(run_at, _now + delay, _now);
+  _gates := pgqueue.job_gates(group_key, group_retry, limits, fair_key);
+  _id := nextval('pgqueue.job_ids');
+  if key is not null then
+    _holder := pgqueue.hold_key(_id, _queue, key, _now + key_period);
+    if _holder is not null then
+      return pgqueue.meet_holder(_holder, task, args, _queue, priority, _due, key, key_policy, max_attempts, timeout, expires_at, meta, _day,
+                                 gates => _gates);
+    end if;
+  end if;
+  with argument as (
+    insert into pgqueue.job_args (id, day, args, meta, gates) values (_id, _day, args, meta, _gates)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+  values (_id, _due, _now, _day, coalesce(priority, 0), expires_at, max_attempts, timeout, _queue, task, key, _gates is not null);
+  if _gates ?| array['group', 'fair'] then
+    perform pgqueue.line_up(array[_id], _now);
+  end if;
+  if _due < _now + interval '10 s' then
+    perform pgqueue.wake(_queue);
+  end if;
+  return _id;
+end $$;
+-- functions/26_many_keys.sql
+-- Takes the keys of an array of new jobs whose ids are drawn, and returns the ids: of a job whose key another has, that job's
+-- id, negated. Locks: keys in the order of (queue, key), whatever the order of the array.
+create or replace function pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamptz) returns bigint[]
+language plpgsql as $$
+declare
+  _ids bigint[] := ids;
+  _new record;
+  _holder bigint;
+begin
+  for _new in
+    select g.place, coalesce(g.job ->> 'queue', 'default') as queue, g.job ->> 'key' as key, at + (g.job ->> 'key_period')::interval as until
+    from jsonb_array_elements(jobs) with ordinality as g (job, place)
+    where g.job ->> 'key' is not null
+    order by coalesce(g.job ->> 'queue', 'default') collate "C", (g.job ->> 'key') collate "C", g.place
+  loop
+    _holder := pgqueue.hold_key(_ids[_new.place], _new.queue, _new.key, _new.until);
+    if _holder is not null then
+      _ids[_new.place] := -_holder;
+    end if;
+  end loop;
+  return _ids;
+end $$;
+
+-- The second half, once the new jobs are stored: applies the policy of each job whose key another has, and returns all ids in the
+-- order of the array. Locks: the holders in id order, whatever the order of the array, or two replacing arrays could deadlock.
+create or replace function pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamptz, day date) returns setof bigint
+language plpgsql as $$
+declare
+  _ids bigint[] := ids;
+  _place integer;
+  _job jsonb;
+begin
+  for _place in select g.place from unnest(ids) with ordinality as g (id, place) where g.id < 0 order by -g.id, g.place loop
+    _job := jobs -> (_place - 1);
+    _ids[_place] := pgqueue.meet_holder(
+        -ids[_place], _job ->> 'task', coalesce(nullif(_job -> 'args', 'null'), '{}'), coalesce(_job ->> 'queue', 'default'),
+        (_job ->> 'priority')::integer, coalesce((_job ->> 'run_at')::timestamptz, at + (_job ->> 'delay')::interval, at),
+        _job ->> 'key', coalesce(_job ->> 'key_policy', 'skip'), (_job ->> 'max_attempts')::integer, (_job ->> 'timeout')::interval,
+        (_job ->> 'expires_at')::timestamptz, nullif(_job -> 'meta', 'null'), day, format('jobs[%s]: ', _place - 1),
+        pgqueue.job_gates(_job ->> 'group_key', _job ->> 'group_retry', nullif(_job -> 'limits', 'null'), _job ->> 'fair_key'));
+  end loop;
+  return query select unnest(_ids);
+end $$;
+-- functions/29_advance_nodes.sql
+drop function pgqueue.end_blocked;
+drop function pgqueue.let_go;
+drop function pgqueue.advance_nodes;
+-- Tells the children of nodes that have ended (`ended`), judges nodes whose counts are as they should be (`ready`), and goes on with those
+-- that end by this, in a loop: however long a chain of barriers and cancellations is, nothing recurses.
+-- I6: it runs in the transaction that settled the parents, and it counts only under the child's lock: the rows are locked by one
+-- statement and read by the next, whose snapshot is younger than the commits of all who had them before. So of two transactions that
+-- settle two last parents the second sees the first one's count and lets the child go, once: `blocked` ends with that.
+-- A gathering child is not waited for: who finds its row locked leaves a delta, and whoever has the row next (the next parent, or
+-- fold_nodes) adds up. Both may pass each other only in such a way that a delta stays behind, and fold_nodes looks for those.
+-- I14: children are locked by (rank, id), which ascends along every link. All children at hand are locked at once only up to the first
+-- one that may end by itself and has children, because these may come before the others. Where more than 200 are at hand, when something
+-- wide fails, that would take minutes: then all that this can reach is locked at once, in the same order, and gone through wave by wave
+-- without waiting any more (lock_reach). Jobs that are let go or end are locked after
+-- their node; whoever cancels a blocked job has locked its node first (try_waiting).
+-- A death right after it: it has committed with the settle, or neither has.
+-- Plans: each table is read by an array of ids or by one id (lateral, not pulled up by its offset 0), whatever the
+-- statistics say; arrays of thousands of ids meet in hash joins. What a function
+-- sets holds in those that it calls, so each says both.
+create or replace function pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _ended bigint[] := ended;
+  _ids bigint[];
+  _ranks bigint[];
+  _gathers boolean[];
+  _mays boolean[];
+  _pending integer[];
+  _breached integer[];
+  _missed integer[];
+  _hits integer[];
+  _upto integer;
+  _reached boolean := false;
+  _got bigint[];
+  _left bigint[];
+  _go bigint[];
+  _over bigint[];
+begin
+  select array_agg(n.id order by n.rank, n.id), array_agg(n.rank order by n.rank, n.id), array_agg(n.gather order by n.rank, n.id),
+         array_agg(not n.is_job or n.asks_failure or n.breached > 0 or n.missed > 0 order by n.rank, n.id),
+         array_agg(0), array_agg(0), array_agg(0), array_agg(0)
+  into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+  from pgqueue.flow_nodes n where n.id = any (ready);
+  loop
+    if cardinality(_ended) > 0 then
+      with told as (
+        select c.id, c.rank, c.gather, not c.is_job or c.asks_failure as may, 1 as pending, pgqueue.breaches(l.condition, p.outcome) as breached,
+               pgqueue.misses(l.condition, p.outcome) as missed, pgqueue.hits(l.condition, p.outcome, c.verdict) as hits
+        from pgqueue.flow_nodes p
+        join pgqueue.flow_links l on l.parent_id = p.id and l.parent_id = any (_ended)
+        cross join lateral (select n.id, n.rank, n.gather, n.is_job, n.asks_failure, n.verdict from pgqueue.flow_nodes n
+                            where n.id = l.child_id and n.blocked offset 0) c
+        where p.id = any (_ended)
+        union all
+        select t.* from unnest(_ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits) as t
+      ), sums as (
+        select t.id, t.rank, t.gather,
+               case when bool_or(t.may or t.breached > 0 or t.missed > 0) then exists (select from pgqueue.flow_links x where x.parent_id = t.id) else false end as may,
+               sum(t.pending)::integer as pending,
+               sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+        from told t group by t.id, t.rank, t.gather order by t.rank, t.id
+      )
+      select array_agg(s.id), array_agg(s.rank), array_agg(s.gather), array_agg(s.may), array_agg(s.pending), array_agg(s.breached),
+             array_agg(s.missed), array_agg(s.hits)
+      into _ids, _ranks, _gathers, _mays, _pending, _breached, _missed, _hits
+      from sums s;
+    end if;
+    exit when coalesce(cardinality(_ids), 0) = 0;
+    _upto := coalesce(array_position(_mays, true), cardinality(_ids));
+    if cardinality(_ids) > 200 and _upto < cardinality(_ids) and not _reached then
+      perform pgqueue.lock_reach(_ids, _mays, _breached, _missed, _hits);
+      _reached := true;
+    end if;
+    if _reached then
+      _upto := cardinality(_ids);
+    end if;
+    perform from pgqueue.flow_nodes n where n.id = any (_ids[1 : _upto]) and not n.gather order by n.rank, n.id for no key update;
+    _left := '{}';
+    if true = any (_gathers[1 : _upto]) then
+      _got := array(select n.id from pgqueue.flow_nodes n
+                    where n.id = any (array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather)) and n.gather
+                    order by n.rank, n.id for no key update skip locked);
+      _left := array(select g.id from unnest(_ids[1 : _upto], _gathers[1 : _upto]) as g (id, gather) where g.gather and g.id <> all (_got));
+      insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+      select t.id, t.pending, t.breached, t.missed, t.hits
+      from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as t (id, pending, breached, missed, hits)
+      where t.id = any (_left) and t.pending <> 0;
+    end if;
+    with folded as (
+      delete from pgqueue.flow_deltas d where true = any (_gathers[1 : _upto]) and d.child_id = any (_got)
+      returning d.child_id as id, d.pending, d.breached, d.missed, d.hits
+    ), sums as (
+      select t.id, sum(t.pending)::integer as pending, sum(t.breached)::integer as breached, sum(t.missed)::integer as missed, sum(t.hits)::integer as hits
+      from (select f.id, f.pending, f.breached, f.missed, f.hits from folded f
+            union all
+            select u.* from unnest(_ids[1 : _upto], _pending[1 : _upto], _breached[1 : _upto], _missed[1 : _upto], _hits[1 : _upto]) as u) t
+      group by t.id
+    ), judged as (
+      select n.id, n.pending - s.pending as pending, n.breached + s.breached as breached, n.missed + s.missed as missed, n.hits + s.hits as hits,
+             pgqueue.judge(n.pending - s.pending, n.breached + s.breached, n.missed + s.missed, n.hits + s.hits, n.asks_failure, n.verdict,
+                           n.on_failure, n.patient) as outcome
+      from sums s join pgqueue.flow_nodes n on n.id = s.id
+      where n.id = any (_ids[1 : _upto]) and n.blocked and n.id <> all (_left)
+    ), counted as (
+      update pgqueue.flow_nodes n
+      set pending = j.pending, breached = j.breached, missed = j.missed, hits = j.hits, blocked = j.outcome is null,
+          outcome = case when not n.is_job or j.outcome <> 'succeeded' then j.outcome end,
+          ended_at = case when not n.is_job or j.outcome <> 'succeeded' then at end
+      from judged j where n.id = any (_ids[1 : _upto]) and n.id = j.id
+      returning n.id, n.rank, n.is_job, n.blocked, n.outcome
+    )
+    select array_agg(c.id order by c.id) filter (where not c.blocked and c.outcome is null), array_agg(c.id) filter (where c.outcome is not null),
+           array_agg(c.id order by c.id) filter (where c.is_job and c.outcome is not null)
+    into _go, _ended, _over
+    from counted c;
+    if _go is not null then
+      perform pgqueue.let_go(_go, at);
+    end if;
+    if _over is not null then
+      perform pgqueue.end_blocked(_over, at);
+    end if;
+    _ids := _ids[_upto + 1 :];
+    _ranks := _ranks[_upto + 1 :];
+    _gathers := _gathers[_upto + 1 :];
+    _mays := _mays[_upto + 1 :];
+    _pending := _pending[_upto + 1 :];
+    _breached := _breached[_upto + 1 :];
+    _missed := _missed[_upto + 1 :];
+    _hits := _hits[_upto + 1 :];
+  end loop;
+end $$;
+
+-- Locks these nodes, which are being told that parents have ended, and all that may be told because of them, by (rank, id): so that advance_nodes can go
+-- through a wide failure in any order (I14). More than needed may be locked: it goes on behind a node that may end by itself, a barrier or
+-- one that asks for failures; and behind any node once something has failed before it. What is in the queue and waits for its start ends the walk, so
+-- that the ordinary end of many parents reaches only their children. Gathering nodes are tried when they are told, not waited for here.
+-- It looks again after it has waited: who links a node to a parent locks the parent first (adopt_parents), so nothing comes behind what is
+-- locked. What came while it waited is locked out of order, and so is what a gathering node reaches that learns only now of a failure: only there two
+-- could still meet in a deadlock, which PostgreSQL breaks, and whose settle is sent again.
+create or replace function pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _had bigint[];
+  _reach bigint[] := '{}';
+begin
+  loop
+    _had := _reach;
+    with recursive reach as (
+      select n.id, t.may as ends, n.bad or t.breached + t.missed + t.hits > 0 as bad
+      from unnest(ids, mays, breached, missed, hits) as t (id, may, breached, missed, hits)
+      cross join lateral (
+        select x.id, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = t.id offset 0) n
+      union
+      select c.id, r.bad or not c.is_job or c.asks_failure, r.bad or c.bad
+      from reach r
+      join pgqueue.flow_links l on l.parent_id = r.id
+      cross join lateral (
+        select x.id, x.is_job, x.asks_failure, x.asks_failure or x.breached + x.missed + x.hits > 0
+               or x.gather and exists (select from pgqueue.flow_deltas d where d.child_id = x.id and d.breached + d.missed + d.hits > 0) as bad
+        from pgqueue.flow_nodes x where x.id = l.child_id and x.blocked offset 0) c
+      where r.ends
+    )
+    select array_agg(distinct r.id order by r.id) into _reach from reach r;
+    exit when not exists (select unnest(_reach) except select unnest(_had));
+    perform from pgqueue.flow_nodes n where n.id = any (_reach) and not n.gather order by n.rank, n.id for no key update;
+  end loop;
+end $$;
+
+-- Lets blocked jobs go: they are due from now on, or when they were meant to be. Locks: the jobs in id order.
+create or replace function pgqueue.let_go(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _queues text[];
+begin
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for no key update;
+  with gone as (
+    update pgqueue.queued_jobs j set run_at = greatest((select n.due from pgqueue.flow_nodes n where n.id = j.id), at)
+    where j.id = any (ids) and j.worker_id is null
+    returning j.queue, j.run_at
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from gone g where g.run_at < at + interval '10 s';
+  perform pgqueue.wake(q) from unnest(_queues) q;
+end $$;
+
+-- Ends the jobs of nodes that will not run, as their nodes say: cancelled (skipped is a reason), or dead letters that name the parent that
+-- failed. A reason that is given is told instead. Their dependants are told by the caller. They were parked and hold no permits. Locks: the jobs in id order, their keys.
+create or replace function pgqueue.end_blocked(ids bigint[], at timestamptz, reason text default null) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  perform from pgqueue.queued_jobs j where j.id = any (ids) order by j.id for update;
+  with gone as (
+    delete from pgqueue.queued_jobs j where j.id = any (ids)
+    returning j.id, j.run_at, j.created_at, j.args_day, j.attempt, j.priority, j.failures, j.losses, j.max_attempts, j.suspect, j.queue, j.task,
+              j.key, j.timeout
+  ), told as materialized (
+    select g.*, n.outcome, coalesce(n.due, at) as due,
+           case when reason is not null or n.outcome = 'skipped' then jsonb_build_object('type', 'Cancelled', 'message', coalesce(reason, 'skipped'))
+                else jsonb_build_object('type', case n.outcome when 'dead' then 'ParentFailed' else 'Cancelled' end, 'message', coalesce((
+                  select format('it waited for %s, which ended as %s', case when p.is_job then format('job %s (%s)', p.id, p.task) else 'barrier ' || p.id end, p.outcome)
+                  from pgqueue.flow_links l
+                  cross join lateral (select x.id, x.is_job, x.task, x.outcome from pgqueue.flow_nodes x where x.id = l.parent_id offset 0) p
+                  where l.child_id = g.id and pgqueue.breaches(l.condition, p.outcome) > 0 order by l.place limit 1), 'a job that it waited for failed')) end as error
+    from gone g cross join lateral (select x.outcome, x.due from pgqueue.flow_nodes x where x.id = g.id offset 0) n
+  ), finished as (
+    insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, succeeded,
+                                       suspect, queue, task, key, timeout, error)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, false, t.suspect, t.queue,
+           t.task, t.key, t.timeout, t.error
+    from told t where t.outcome <> 'dead'
+  ), evidence as (
+    delete from pgqueue.job_attempts a where a.job_id = any (array(select t.id from told t where t.outcome = 'dead'))
+    returning a.job_id, a.attempt, pgqueue.attempt_evidence(a.attempt, a.worker_id, a.started_at, a.finished_at, a.outcome, a.error) as attempt_row
+  ), died as (
+    insert into pgqueue.dead_jobs (id, died_at, run_at, created_at, args_day, attempt, priority, failures, losses, max_attempts, suspect, queue,
+                                   task, key, timeout, error, attempts)
+    select t.id, at, t.due, t.created_at, t.args_day, t.attempt, t.priority, t.failures, t.losses, t.max_attempts, t.suspect, t.queue, t.task,
+           t.key, t.timeout, t.error,
+           coalesce((select jsonb_agg(e.attempt_row order by e.attempt)
+                     from (select x.attempt_row, x.attempt from evidence x where x.job_id = t.id order by x.attempt desc limit 100) e), '[]')
+    from told t where t.outcome = 'dead'
+  ), asked as (
+    delete from pgqueue.cancel_requests c where c.job_id = any (ids)
+  )
+  delete from pgqueue.job_keys k using told t
+  where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);
+end $$;
+-- functions/29_nodes.sql
+-- Whether a job is a node of a flow.
+create or replace function pgqueue.is_node(id bigint) returns boolean
+language sql stable set enable_seqscan = off
+return exists (select from pgqueue.flow_nodes n where n.id = is_node.id);
+
+-- What becomes of a node whose counts are these: succeeded (a job may start, a barrier ends), skipped, cancelled, dead, or null: it
+-- waits on. One failure is enough for the policies cancel and dead, the rest is judged once all parents have ended.
+create or replace function pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean,
+  on_failure text, patient boolean) returns text
+language sql immutable parallel safe
+return case
+  when missed > 0 then 'skipped'
+  when breached > 0 then case when patient or on_failure = 'wait' then null when on_failure = 'dead' then 'dead' else 'cancelled' end
+  when pending > 0 then null
+  when asks_failure and hits = 0 then 'skipped'
+  when verdict and hits > 0 then 'dead'
+  else 'succeeded' end;
+
+-- What the end of a parent means to a child, by the condition of their link; each is 0 or 1.
+-- breached: it ended as it should not have, on_failure says what happens. missed: the child is skipped. hits: the failure it asks about.
+create or replace function pgqueue.breaches(condition text, outcome text) returns integer
+language sql immutable parallel safe
+return (condition = 'succeeded' and outcome in ('cancelled', 'dead') or condition = 'not_failed' and outcome in ('cancelled', 'dead'))::integer;
+create or replace function pgqueue.misses(condition text, outcome text) returns integer
+language sql immutable parallel safe
+return (condition = 'if_succeeded' and outcome <> 'succeeded' or condition = 'succeeded' and outcome = 'skipped')::integer;
+create or replace function pgqueue.hits(condition text, outcome text, verdict boolean) returns integer
+language sql immutable parallel safe
+return ((condition = 'failed' or verdict) and outcome in ('cancelled', 'dead'))::integer;
+
+-- What the end of these nodes means for others, in the transaction that settles them (I6): an array of {id, outcome, result, error},
+-- outcomes succeeded, cancelled and dead. A node that has ended already is passed by, so nothing counts twice; only an operator's
+-- retry reopens it (I15). A dead undo tells in its dead letter what is left undone because of it.
+-- Locks: these nodes by (rank, id), then their dependants (advance_nodes). Those of running jobs are nobody's child any more.
+create or replace function pgqueue.settle_nodes(ended jsonb, at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan set jit = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[] := array(select (e ->> 'id')::bigint from jsonb_array_elements(ended) e);
+  _undos bigint[];
+begin
+  perform from pgqueue.flow_nodes n where n.id = any (_ids) order by n.rank, n.id for no key update;
+  with gone as (
+    update pgqueue.flow_nodes n set outcome = e.outcome, result = e.result, ended_at = at, blocked = false
+    from jsonb_to_recordset(ended) as e (id bigint, outcome text, result jsonb)
+    where n.id = any (_ids) and n.id = e.id and n.outcome is null
+    returning n.id, n.role, n.outcome
+  )
+  select array_agg(g.id), array_agg(g.id) filter (where g.role = 'undo' and g.outcome = 'dead') into _ids, _undos from gone g;
+  if _ids is not null then
+    perform pgqueue.advance_nodes(_ids, '{}', at);
+  end if;
+  if _undos is not null then
+    perform pgqueue.tell_undone(u) from unnest(_undos) u;
+  end if;
+end $$;
+
+-- Names, in the dead letter of an undo, what stays undone until it is retried: itself, and the undos of its saga that wait for it. A flow
+-- may hold several sagas: they are told apart by the links.
+create or replace function pgqueue.tell_undone(id bigint) returns void
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _left jsonb;
+begin
+  with recursive behind as (
+    select tell_undone.id
+    union
+    select l.child_id from behind b join pgqueue.flow_links l on l.parent_id = b.id
+    where (select c.role = 'undo' from pgqueue.flow_nodes c where c.id = l.child_id)
+  )
+  select jsonb_agg(jsonb_build_object('id', u.id, 'task', u.task, 'name', u.name) order by u.id = tell_undone.id desc, u.place desc) into _left
+  from behind b cross join lateral (select n.id, n.task, n.name, n.place, n.outcome from pgqueue.flow_nodes n where n.id = b.id offset 0) u
+  where u.outcome is null or u.id = tell_undone.id;
+  update pgqueue.dead_jobs d
+  set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
+    (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
+  where d.id = tell_undone.id;
+end $$;
+-- functions/34_claim_alone.sql
+-- Leases one due job that has to run alone, because it was there when a worker died, to a worker that runs nothing else now.
+-- The row says so (alone), so that a loss can be counted against this job and no other (I11). Returns rows as claim does, at most one.
+-- Locks: the worker's row for key share, then one job that it can have at once.
+create or replace function pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[])
+returns table (id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval,
+               priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _id bigint;
+  _gated boolean;
+begin
+  perform from pgqueue.worker_processes w
+  where w.id = claim_alone.worker_id and w.epoch = claim_alone.epoch and w.lost_at is null
+  for key share;
+  if not found or exists (select from pgqueue.paused_queues p where p.queue = claim_alone.queue) then
+    return;
+  end if;
+  for _round in 1 .. 8 loop
+    select q.id, q.gated into _id, _gated from pgqueue.queued_jobs q
+    where q.queue = claim_alone.queue and q.suspect and q.worker_id is null and q.run_at <= _at and q.task = any (tasks)
+    order by q.priority, q.run_at, q.id
+    limit 1
+    for update skip locked;
+    exit when not found or not _gated or _id = any (pgqueue.gate(array[_id], queue, tasks, _at, 1));
+    _id := null;
+  end loop;
+  delete from pgqueue.permits p where p.kind = 'fair' and p.job_id = _id;  -- its share is taken, as in claim: else it would count against its key for ever
+  return query
+  with claimed as (
+    update pgqueue.queued_jobs j
+    set worker_id = claim_alone.worker_id, token = claim_alone.token, attempt = j.attempt + 1, started_at = _at, alone = true
+    where j.id = _id and j.worker_id is null
+    returning j.id, j.task, j.args_day, j.attempt, j.failures, j.losses, j.max_attempts, j.timeout, j.priority, j.run_at, j.created_at, j.expires_at, j.key
+  )
+  select c.id, c.task, a.args::text, a.meta::text, c.attempt, c.failures, c.losses, c.max_attempts, c.timeout, c.priority, c.run_at, c.created_at,
+         c.expires_at <= _at, c.key, a.gates ->> 'group'
+  from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
+end $$;
 -- functions/34_server_state.sql
 -- Which server answers, and how far its log goes. The identifier is the cluster's, the timeline grows by one with each promotion of a
 -- standby, the start tells a restart. Where the server does not tell (some managed services refuse these functions) the parts are null.
@@ -272,28 +812,643 @@ begin
     exit when _room <= 0;
   end loop;
 end $$;
--- functions/46_gate.sql
--- Which of these due jobs of a queue, whose rows the caller has locked, may be claimed: those that pass all their gates, in the order
--- shares, group, limits; at most `room` of them, so that no permit is granted to a job that is not claimed. The others are parked or
--- dated later, and no claim walks over them until something has changed.
-create or replace function pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
+-- functions/42_hand_on.sql
+-- Gives a free group's turn to the first job in its line, which is due from then on, and returns its id (I8). The caller has locked the
+-- lane's row and seen that nobody holds the turn. A job that is gone leaves the line, and the next one gets it. With `wait` it
+-- waits for the job's row, as settles may; without it, which is how claims ask, a row that somebody has (another claim, which will
+-- find the lane busy and look again; a cancel, after which `hand_on_idle` looks) gets no turn yet. Who was replaced meanwhile by something that
+-- is due later, or of another group, is no longer in line: only who is taken out of this line, once its row is had, gets the turn.
+create or replace function pgqueue.hand_on(queue text, group_key text, at timestamptz, wait boolean) returns bigint
 language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
-  _ids bigint[] := ids;
-  _limited bigint[];
+  _id bigint;
 begin
-  _ids := pgqueue.gate_shares(_ids, queue);
-  _ids := pgqueue.gate_groups(_ids, queue, at, room);
-  _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
-                    where j.id = any (_ids) and a.gates ? 'limits');
-  if _limited <> '{}' then
-    _ids := array(select i from unnest(_ids) i where i <> all (_limited));
-    if room > cardinality(_ids) then  -- else the others fill the room, and those with limits stay as they are until the next claim
-      _ids := _ids || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids));
+  loop
+    select w.job_id into _id from pgqueue.lane_waits w
+    where w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key order by w.priority, w.job_id limit 1;
+    if not found then
+      return null;
     end if;
+    if wait then
+      perform from pgqueue.queued_jobs j where j.id = _id and j.worker_id is null for update;
+    else
+      perform from pgqueue.queued_jobs j where j.id = _id and j.worker_id is null for update skip locked;
+      if not found and exists (select from pgqueue.queued_jobs j where j.id = _id) then
+        return null;
+      end if;
+    end if;
+    if found then
+      delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
+      continue when not found;
+      update pgqueue.queued_jobs j set run_at = at where j.id = _id;
+      insert into pgqueue.permits (job_id, kind, name, key, granted_at) values (_id, 'group', hand_on.queue, hand_on.group_key, at) on conflict do nothing;
+      perform pgqueue.wake(hand_on.queue);
+      return _id;
+    end if;
+    delete from pgqueue.lane_waits w where w.job_id = _id and w.kind = 'group' and w.name = hand_on.queue and w.key = hand_on.group_key;
+  end loop;
+end $$;
+
+-- Looks for turns that nobody has though somebody is in line, and hands them on; and for limits with permits free and somebody in line.
+-- Settles do this at once: here comes what a cancel or a claim at the same moment has left. Called by the keeper, it costs a
+-- probe of the line for each lane that has one. Returns how many it called. Locks: one lane at a time that it can have at once.
+create or replace function pgqueue.hand_on_idle() returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _lane record;
+  _called bigint := 0;
+begin
+  for _lane in
+    with recursive lines as (
+      (select w.kind, w.name, w.key from pgqueue.lane_waits w where w.kind > 'fair' order by w.kind, w.name, w.key limit 1)
+      union all
+      select n.kind, n.name, n.key from lines l,
+      lateral (select w.kind, w.name, w.key from pgqueue.lane_waits w where (w.kind, w.name, w.key) > (l.kind, l.name, l.key)
+               order by w.kind, w.name, w.key limit 1) n
+    )
+    select l.kind, l.name, l.key, r.concurrency from lines l left join pgqueue.limit_rules r on l.kind = 'limit' and r.name = l.name
+    where l.kind = 'limit' or not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = l.name and p.key = l.key)
+  loop
+    perform from pgqueue.lanes l where l.kind = _lane.kind and l.name = _lane.name and l.key = _lane.key for update skip locked;
+    continue when not found;
+    if _lane.kind = 'group' then
+      if not exists (select from pgqueue.permits p where p.kind = 'group' and p.name = _lane.name and p.key = _lane.key) then
+        _called := _called + (pgqueue.hand_on(_lane.name, _lane.key, _at, false) is not null)::integer;
+      end if;
+    elsif _lane.concurrency is not null then
+      _called := _called + (select pgqueue.call_waiting(_lane.name, _lane.key, _lane.concurrency - l.held, _at) from pgqueue.lanes l
+                            where l.kind = 'limit' and l.name = _lane.name and l.key = _lane.key);
+    end if;
+  end loop;
+  return _called;
+end $$;
+
+-- Calls as many of those who wait for a limit's key as there are permits free: they are due now, and take the permits when they are
+-- claimed. The caller has locked the lane's row. Locks: the jobs' rows, waiting for their cancelling transactions only.
+create or replace function pgqueue.call_waiting(name text, key text, free bigint, at timestamptz) returns bigint
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _called bigint := 0;
+  _wait record;
+begin
+  for _wait in
+    select w.priority, w.job_id from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key
+    order by w.priority, w.job_id limit greatest(free, 0)
+  loop
+    delete from pgqueue.lane_waits w
+    where w.kind = 'limit' and w.name = call_waiting.name and w.key = call_waiting.key and w.priority = _wait.priority and w.job_id = _wait.job_id;
+    continue when not found;  -- it was replaced meanwhile: it is not in this line any more, or as somebody who is due later
+    update pgqueue.queued_jobs j set run_at = least(j.run_at, at) where j.id = _wait.job_id and j.worker_id is null;
+    _called := _called + 1;
+    perform pgqueue.wake(q.queue) from pgqueue.queued_jobs q where q.id = _wait.job_id;
+  end loop;
+  return _called;
+end $$;
+
+-- Forgets lanes that nobody uses: no permit out, nobody in line, a bucket that is full again. Returns how many, at most 10,000.
+-- Locks: the lanes' rows that it can have at once; who needs one meanwhile makes it anew.
+create or replace function pgqueue.sweep_lanes() returns bigint
+language sql set search_path = pg_catalog, pg_temp as $$
+  with idle as (
+    select l.kind, l.name, l.key from pgqueue.lanes l
+    where l.held = 0 and coalesce(greatest(l.tat, l.slot) < clock_timestamp(), true)
+      and not exists (select from pgqueue.permits p where p.kind = l.kind and p.name = l.name and p.key = l.key)
+      and not exists (select from pgqueue.lane_waits w where w.kind = l.kind and w.name = l.name and w.key = l.key)
+    limit 10000
+    for update skip locked
+  ), gone as (
+    delete from pgqueue.lanes l using idle i where l.kind = i.kind and l.name = i.name and l.key = i.key returning 1
+  )
+  select count(*) from gone
+$$;
+-- functions/45_gate_limits.sql
+-- The gate of limits: gives each of these due jobs, whose rows the caller has locked, the permits and the budget of all its limits, or
+-- none of them (I9); to at most `room` of them. Who waits for a permit is parked in its line, by priority and id. Who waits for a
+-- rate is told when to come back, which is the time of its place in the line: nobody who comes later overtakes it. Neither is
+-- looked at again until then. A limit that nobody has defined holds its jobs, looked at once a second.
+-- Rate: the generic cell rate algorithm (ITU-T I.371, as a virtual scheduler): `tat` is when a bucket of `burst` would be full again;
+-- a grant of weight w moves it by w * per / rate and is allowed while it stays within burst * per / rate of now. So no window of
+-- length t sees more than burst + t * rate / per, also when steps that began earlier come later.
+-- The lanes are locked, read once, counted in memory and written once. A limit's rule is read once its lane is locked, by a statement of its own, whose snapshot
+-- is younger than the lock: set_limit changes the rule and then waits for all lanes, so who gets a lane after its commit goes by the new rule, and who had it
+-- before has committed before. A lane that is made here set_limit cannot see: then the rule's row is locked for it (a try; once a key, not once a claim).
+-- Locks: lanes in the order of limit names within a job, each only if it can be had at once; where one is busy the job stays as it is, and the claim
+-- says that it has to look again soon.
+create or replace function pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[] := ids;
+  _ok bigint[] := '{}';
+  _names text[] := '{}'; _keys text[] := '{}'; _states text[] := '{}'; _held bigint[] := '{}'; _tat timestamptz[] := '{}'; _slot timestamptz[] := '{}';
+  _cells interval[] := '{}'; _bursts integer[] := '{}'; _most integer[] := '{}';
+  _permit_ids bigint[] := '{}'; _permit_places integer[] := '{}'; _permit_weights integer[] := '{}';
+  _late_ids bigint[] := '{}'; _late_places integer[] := '{}'; _late_weights integer[] := '{}'; _late_why text[] := '{}';
+  _job record;
+  _lane record;
+  _rule record;
+  _open boolean;
+  _place integer;
+  _places integer[];
+  _weight integer;
+  _stop text;
+begin
+  _ids := _ids || array(  -- those in line for a rate are served first, in its order: the time they were told is only when to come back
+    select l.id
+    from (select distinct o.key as name, o.value ->> 'key' as key
+          from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+          cross join lateral jsonb_each(a.gates -> 'limits') o join pgqueue.limit_rules r on r.name = o.key and r.rate is not null
+          where j.id = any (ids)) lane,
+    lateral (select j.id
+             from (select w.job_id, w.priority from pgqueue.lane_waits w where w.kind = 'limit' and w.name = lane.name and w.key = lane.key
+                   order by w.priority, w.job_id limit 2 * room) w
+             join pgqueue.queued_jobs j on j.id = w.job_id
+             where j.queue = gate_limits.queue and j.task = any (tasks) and j.worker_id is null and not j.suspect
+               and j.id <> all (ids)
+             order by w.priority, w.job_id limit room
+             for update of j skip locked) l);
+  for _job in
+    select c.* from (
+    select j.id, j.priority, array_agg(o.key order by o.key collate "C") as names,
+           array_agg(o.value ->> 'key' order by o.key collate "C") as keys,
+           array_agg((o.value ->> 'weight')::integer order by o.key collate "C") as weights,
+           array_agg(exists (select from pgqueue.lane_waits w where w.job_id = j.id and w.kind = 'limit' and w.name = o.key
+                               and w.key = o.value ->> 'key') order by o.key collate "C") as in_line
+    from pgqueue.queued_jobs j
+    join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    cross join lateral jsonb_each(a.gates -> 'limits') o
+    where j.id = any (_ids)
+    group by j.id) c
+    where c.id = any (ids) or true = any (c.in_line)  -- who was looked up in a line and replaced before its row was had is there no more
+    order by c.priority, true = any (c.in_line) desc, c.id
+  loop
+    exit when cardinality(_ok) >= room;
+    _stop := null;
+    _places := '{}';
+    for _i in 1 .. cardinality(_job.names) loop
+      select p.place into _place from unnest(_names, _keys) with ordinality as p (name, key, place)
+      where p.name = _job.names[_i] and p.key = _job.keys[_i];
+      if not found then
+        _names := _names || _job.names[_i];
+        _keys := _keys || _job.keys[_i];
+        _place := cardinality(_names);
+        select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+        where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+        _open := found;
+        if not found and not exists (select from pgqueue.lanes l where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place]) then
+          perform from pgqueue.limit_rules r where r.name = _names[_place] for share skip locked;
+          if found then
+            perform pgqueue.make_lane('limit', _names[_place], _keys[_place]);
+            select l.held, l.tat, l.slot into _lane from pgqueue.lanes l
+            where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;
+            _open := found;
+          end if;
+        end if;
+        select r.concurrency, r.per / r.rate as cell, coalesce(r.burst, pgqueue.default_burst(r.rate, r.per)) as burst into _rule
+        from pgqueue.limit_rules r where r.name = _names[_place];
+        _states[_place] := case when not found then 'unknown' when _open then 'open' else 'busy' end;
+        _held[_place] := case when _open then _lane.held else 0 end;  -- every array has every place: they are unnested side by side
+        _tat[_place] := case when _open then _lane.tat end;
+        _slot[_place] := case when _open then _lane.slot end;
+        _cells[_place] := _rule.cell;
+        _bursts[_place] := _rule.burst;
+        _most[_place] := _rule.concurrency;
+      end if;
+      _places := _places || _place;
+      _weight := least(_job.weights[_i], _most[_place]);
+      if _states[_place] = 'open' and _held[_place] + _weight > _most[_place] then
+        _states[_place] := 'full';
+      elsif _states[_place] = 'open'
+            and greatest(_tat[_place], at) + _cells[_place] * (least(_job.weights[_i], _bursts[_place]) - _bursts[_place]) > at then
+        _states[_place] := 'dated';
+      end if;
+      _stop := nullif(_states[_place], 'open');
+      if _stop is null and _slot[_place] > at and not _job.in_line[_i] then
+        _stop := 'dated';
+      end if;
+      exit when _stop is not null;
+    end loop;
+    if _stop is null then
+      _ok := _ok || _job.id;
+      for _i in 1 .. cardinality(_places) loop
+        if _most[_places[_i]] is not null then
+          _weight := least(_job.weights[_i], _most[_places[_i]]);
+          _held[_places[_i]] := _held[_places[_i]] + _weight;
+          _permit_ids := _permit_ids || _job.id;
+          _permit_places := _permit_places || _places[_i];
+          _permit_weights := _permit_weights || _weight;
+        end if;
+        if _cells[_places[_i]] is not null then
+          _tat[_places[_i]] := greatest(_tat[_places[_i]], at) + _cells[_places[_i]] * least(_job.weights[_i], _bursts[_places[_i]]);
+        end if;
+      end loop;
+    else
+      continue when _stop = 'busy' or _job.id <> all (ids);  -- who was only looked up in the line stays as he is
+      _late_ids := _late_ids || _job.id;
+      _late_places := _late_places || _place;
+      _late_weights := _late_weights || _job.weights[cardinality(_places)];
+      _late_why := _late_why || case when _stop = 'dated' and _job.in_line[cardinality(_places)] then 'again' else _stop end;
+    end if;
+  end loop;
+
+  if 'busy' = any (_states) then
+    perform set_config('pgq.busy', at::text, true);
   end if;
-  return _ids[1 : room];
+  delete from pgqueue.lane_waits w where w.kind = 'limit' and w.job_id = any (_ok);
+  insert into pgqueue.permits (job_id, kind, name, key, weight, granted_at)
+  select p.id, 'limit', _names[p.place], _keys[p.place], p.weight, at
+  from unnest(_permit_ids, _permit_places, _permit_weights) as p (id, place, weight);
+  insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+  select 'limit', _names[t.place], _keys[t.place], j.priority, t.id
+  from unnest(_late_ids, _late_places, _late_why) as t (id, place, why) join pgqueue.queued_jobs j on j.id = t.id
+  where t.why in ('full', 'dated')
+  on conflict do nothing;
+  with told as (
+    select t.id, t.place,
+           case t.why
+             when 'full' then 'infinity'
+             when 'again' then greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place]
+                               + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
+             when 'dated' then greatest(_slot[t.place], greatest(_tat[t.place], at) - _cells[t.place] * _bursts[t.place])
+                               + _cells[t.place] * sum(t.weight) over (partition by t.place, t.why order by t.number)
+             else at + interval '1 s'
+           end as run_at, t.why
+    from unnest(_late_ids, _late_places, _late_weights, _late_why) with ordinality as t (id, place, weight, why, number)
+  ), dated as (
+    update pgqueue.queued_jobs j set run_at = t.run_at from told t where j.id = t.id
+  )
+  update pgqueue.lanes l
+  set held = p.held, tat = p.tat,
+      slot = greatest(p.slot, (select max(t.run_at) from told t where t.place = p.place and t.why = 'dated'))
+  from unnest(_names, _keys, _held, _tat, _slot, _states) with ordinality as p (name, key, held, tat, slot, state, place)
+  where l.kind = 'limit' and l.name = p.name and l.key = p.key and p.state not in ('busy', 'unknown');
+  return _ok;
+end $$;
+
+-- The bucket of a rate that says nothing of its burst: what it grants in a tenth of a second, at least one.
+create or replace function pgqueue.default_burst(rate double precision, per interval) returns integer
+language sql immutable parallel safe
+return greatest(1, ceil(rate / extract(epoch from per) / 10))::integer;
+-- functions/45_gate_shares.sql
+-- The gate of fair shares: a job of a fair queue that has a key runs when its key's share comes (deal). One that came another way (it
+-- was due later, or is tried again) is parked in its key's line. Returns the ids that may go on. Locks: nothing new.
+create or replace function pgqueue.gate_shares(ids bigint[], queue text) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _dealt bigint[];
+  _late bigint[];
+begin
+  if not exists (select from pgqueue.queue_policies p where p.queue = gate_shares.queue and p.fair) then
+    return ids;
+  end if;
+  _dealt := array(select p.job_id from pgqueue.permits p where p.job_id = any (ids) and p.kind = 'fair');
+  with late as (
+    insert into pgqueue.lane_waits (kind, name, key, priority, job_id)
+    select 'fair', queue, a.gates ->> 'fair', j.priority, j.id
+    from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+    where j.id = any (ids) and j.id <> all (_dealt) and a.gates ? 'fair'
+    on conflict do nothing
+    returning job_id
+  )
+  select array_agg(l.job_id) into _late from late l;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_late);
+  return array(select i from unnest(ids) i where i <> all (coalesce(_late, '{}')));
+end $$;
+
+-- Deals out the shares of a fair queue: of each key's line as many jobs as its weight says, in proportion to what the others with
+-- work get, so many that `wanted` jobs can be claimed. What was dealt and not claimed yet counts. A key without work gives its
+-- share to the others. One dealer at a time, nobody waits for it.
+-- Locks: the queue's lane if it can be had at once, then jobs in line that can be had at once.
+create or replace function pgqueue.deal(queue text, wanted integer, at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _key record;
+  _ids bigint[];
+begin
+  perform pgqueue.make_lane('fair', queue, '');
+  perform from pgqueue.lanes l where l.kind = 'fair' and l.name = deal.queue and l.key = '' for update skip locked;
+  if not found then
+    return;
+  end if;
+  for _key in
+    with recursive keys as (
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue) as key
+      union all
+      select (select min(w.key) from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key > k.key) from keys k where k.key is not null
+    ), shares as (
+      select k.key, coalesce(f.weight, 1) as weight from keys k left join pgqueue.fair_weights f on f.queue = deal.queue and f.key = k.key
+      where k.key is not null
+    )
+    select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ()))
+                  - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = s.key) as room
+    from shares s
+  loop
+    continue when _key.room <= 0;
+    select array_agg(c.id) into _ids
+    from (select j.id from pgqueue.lane_waits w join pgqueue.queued_jobs j on j.id = w.job_id
+          where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and j.worker_id is null
+          order by w.priority, w.job_id limit _key.room for update of j skip locked) c;
+    continue when _ids is null;
+    with gone as (  -- who was replaced before its row was had may stand elsewhere now
+      delete from pgqueue.lane_waits w where w.kind = 'fair' and w.name = deal.queue and w.key = _key.key and w.job_id = any (_ids) returning w.job_id
+    )
+    select array_agg(g.job_id) into _ids from gone g;
+    continue when _ids is null;
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
+    update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
+  end loop;
+end $$;
+-- functions/47_take_series.sql
+-- Takes the jobs that follow in their groups' lines behind jobs that are about to be claimed, up to `series` of each group with its
+-- first one: they go to the same worker, which runs them one after the other. Stops at a job that cannot be had (locked, of another
+-- task, with limits of its own, suspect). Returns their ids; they hold their group's turn with the first.
+-- Locks: the groups' lanes that it can have at once, in order; the jobs that it can have at once.
+create or replace function pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamptz) returns bigint[]
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _key text;
+  _all bigint[] := '{}';
+  _next bigint[];
+begin
+  for _key in
+    select l.key from pgqueue.lanes l
+    where l.kind = 'group' and l.name = take_series.queue
+      and l.key = any (array(select p.key from pgqueue.permits p where p.kind = 'group' and p.job_id = any (heads)))
+    order by l.key
+    for update skip locked
+  loop
+    select array_agg(f.job_id) into _next
+    from (select w.job_id, bool_and(j.id is not null) over (order by w.job_id) as unbroken
+          from (select x.job_id from pgqueue.lane_waits x
+                where x.kind = 'group' and x.name = take_series.queue and x.key = _key order by x.job_id limit series - 1) w
+          left join lateral (
+            select q.id from pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+            where q.id = w.job_id and q.worker_id is null and not q.suspect and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+            for update of q skip locked) j on true) f
+    where f.unbroken;
+    continue when _next is null;
+    with gone as (  -- looked at again now that their rows are had: one may have been replaced meanwhile
+      delete from pgqueue.lane_waits w using pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+      where w.kind = 'group' and w.name = take_series.queue and w.key = _key and w.priority = 0 and w.job_id = any (_next) and q.id = any (_next)
+        and q.id = w.job_id and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+      returning w.job_id
+    )
+    select array_agg(g.job_id) into _next from gone g;
+    continue when _next is null;
+    insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'group', queue, _key, at from unnest(_next) i;
+    _all := _all || _next;
+  end loop;
+  return _all;
+end $$;
+-- functions/51_reopen_nodes.sql
+drop function pgqueue.reopen_nodes;
+drop function pgqueue.skips;
+-- Whether a node would be skipped, as its parents stand.
+create or replace function pgqueue.skips(id bigint) returns boolean
+language sql stable set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  select coalesce(sum(pgqueue.misses(l.condition, p.outcome)), 0) > 0
+         or n.asks_failure and count(*) filter (where p.outcome is null) = 0 and coalesce(sum(pgqueue.hits(l.condition, p.outcome, n.verdict)), 0) = 0
+  from pgqueue.flow_nodes n join pgqueue.flow_links l on l.child_id = n.id join pgqueue.flow_nodes p on p.id = l.parent_id
+  where n.id = skips.id
+  group by n.id, n.asks_failure, n.verdict
+$$;
+
+-- Whether a barrier is the end of a saga that has failed and is undone: an undo of it runs, has run, or waits its turn. What came before it, its
+-- steps and what they added, must not run again by itself: what earlier steps did is gone.
+create or replace function pgqueue.is_undone(id bigint) returns boolean
+language sql stable set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  select exists (
+    select from pgqueue.flow_nodes e
+    join pgqueue.flow_links l on l.parent_id = e.id
+    cross join lateral (select n.role, n.outcome from pgqueue.flow_nodes n where n.id = l.child_id offset 0) u
+    where e.id = is_undone.id and not e.is_job and e.outcome in ('dead', 'cancelled') and u.role = 'undo' and u.outcome is distinct from 'skipped')
+$$;
+
+-- The barriers at the end of batches that have failed because of these nodes, among others, and of the batches that these are members of. Not those of sagas: what
+-- they let go undoes. `blocked` asks for those that were reopened and wait again; null for both, also such as have not ended.
+create or replace function pgqueue.batch_ends(ids bigint[], blocked boolean) returns bigint[]
+language sql stable set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  with recursive ends as (
+    select l.child_id as id from pgqueue.flow_links l
+    where l.parent_id = any (ids) and l.condition = 'ended'
+      and (select not n.is_job and n.verdict and case batch_ends.blocked when true then n.blocked when false then n.outcome = 'dead' else n.blocked or n.outcome = 'dead' end
+           from pgqueue.flow_nodes n where n.id = l.child_id)
+    union
+    select l.child_id from ends e join pgqueue.flow_links l on l.parent_id = e.id
+    where l.condition = 'ended'
+      and (select not n.is_job and n.verdict and case batch_ends.blocked when true then n.blocked when false then n.outcome = 'dead' else n.blocked or n.outcome = 'dead' end
+           from pgqueue.flow_nodes n where n.id = l.child_id)
+  )
+  select coalesce(array_agg(e.id), '{}') from ends e
+  where not exists (select from pgqueue.flow_links l where l.parent_id = e.id and (select u.role = 'undo' from pgqueue.flow_nodes u where u.id = l.child_id))
+$$;
+
+-- Reopens the nodes among these ids, because an operator runs them again (I15): jobs that are in the queue again, or barriers. Children that
+-- still wait count them as parents that have not ended; children that have started or ended are left alone, so nothing is called
+-- twice. A job that never started, and a barrier, is judged anew: it waits for its parents, and if one of them has failed, until that
+-- is retried too, whatever its policy says (patient). With a member goes the end of its batch, if that has failed: it counts anew, and says once more
+-- what became of all. Callbacks that were called are not waiting for it any more; one that was skipped can be called now (recall_skipped).
+-- Raises PQ003 for a step of a saga that was given up, in whatever flow: its undos run or have run, or, where it had done nothing yet, would not be
+-- there for it if it ran by itself (retry_flow, which reopens all of such a saga, says so in pgq.retried); and for a job that would be skipped again.
+-- I6: counts are taken under the locks of the node, of its unfinished parents (a settle that is under way has them: it commits first, or
+-- finds the node blocked), of its waiting children, and of the ends of its batches. Locks: all these by (rank, id), those of other gathering children excepted,
+-- who get a delta (parents of a batch's end only where it has failed: of one that waits there may be thousands); a child that was linked while it waited for these locks comes last.
+create or replace function pgqueue.reopen_nodes(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _nodes bigint[] := array(select n.id from pgqueue.flow_nodes n where n.id = any (ids));
+  _ends bigint[];
+  _failed bigint[];
+  _again bigint[];
+  _id bigint;
+begin
+  if _nodes = '{}' then
+    return;
+  end if;
+  _ends := pgqueue.batch_ends(_nodes, null);
+  _failed := pgqueue.batch_ends(_nodes, false);
+  perform from pgqueue.flow_nodes n
+  where n.id = any (array(
+    select unnest(_nodes)
+    union
+    select unnest(_ends)
+    union
+    select l.child_id from pgqueue.flow_links l
+    where l.parent_id = any (_nodes) and (select c.blocked and not c.gather from pgqueue.flow_nodes c where c.id = l.child_id)
+    union
+    select l.parent_id from pgqueue.flow_links l
+    where l.child_id = any (_nodes || _failed) and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id)))
+  order by n.rank, n.id
+  for no key update;
+  _nodes := array(select unnest(_nodes) union select unnest(pgqueue.batch_ends(_nodes, false)));  -- as they stand under the locks
+  select n.id into _id
+  from pgqueue.flow_nodes n
+  join pgqueue.flow_links l on l.parent_id = n.id and l.parent_id = any (_nodes)
+  join pgqueue.flow_nodes e on e.id = l.child_id
+  where n.id = any (_nodes) and n.role = 'step' and not e.is_job and e.outcome is not null
+    and (e.verdict or (select f.kind from pgqueue.job_flows f where f.id = n.flow_id) = 'saga')
+    and (pgqueue.is_undone(e.id) or current_setting('pgq.retried', true) is distinct from n.flow_id::text)
+  limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format(
+      'job %s is a step of a saga that was given up: if nothing of it was done yet, retry its flow, else enqueue the saga anew', _id);
+  end if;
+  select n.id into _id from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome = 'skipped' and pgqueue.skips(n.id) limit 1;
+  if found then
+    raise exception using errcode = 'PQ003', message = format('job %s was skipped, because what it is there for did not happen: retry its parents, or the flow', _id);
+  end if;
+
+  with was as materialized (
+    select n.id, n.outcome from pgqueue.flow_nodes n where n.id = any (_nodes) and n.outcome is not null
+  ), told as materialized (
+    select c.id, c.gather, count(*)::integer as pending, sum(pgqueue.breaches(l.condition, w.outcome))::integer as breached,
+           sum(pgqueue.misses(l.condition, w.outcome))::integer as missed, sum(pgqueue.hits(l.condition, w.outcome, c.verdict))::integer as hits
+    from was w
+    join pgqueue.flow_links l on l.parent_id = w.id and l.parent_id = any (_nodes)
+    cross join lateral (select n.id, n.gather, n.verdict from pgqueue.flow_nodes n where n.id = l.child_id and n.blocked offset 0) c
+    group by c.id, c.gather
+  ), narrow as (
+    update pgqueue.flow_nodes c
+    set pending = c.pending + t.pending, breached = c.breached - t.breached, missed = c.missed - t.missed, hits = c.hits - t.hits
+    from told t where c.id = any (array(select x.id from told x where not x.gather)) and c.id = t.id
+  ), wide as (
+    insert into pgqueue.flow_deltas (child_id, pending, breached, missed, hits)
+    select t.id, -t.pending, -t.breached, -t.missed, -t.hits from told t where t.gather
+  )
+  update pgqueue.flow_nodes n set outcome = null, result = null, ended_at = null from was w where n.id = any (_nodes) and n.id = w.id;
+
+  _again := array(select n.id from pgqueue.flow_nodes n
+                  where n.id = any (_nodes) and (not n.is_job or exists (select from pgqueue.queued_jobs j where j.id = n.id and j.attempt = 0)));
+  with counted as materialized (
+    select l.child_id as id, count(*) filter (where p.outcome is null) as pending, sum(pgqueue.breaches(l.condition, p.outcome)) as breached,
+           sum(pgqueue.misses(l.condition, p.outcome)) as missed, sum(pgqueue.hits(l.condition, p.outcome, c.verdict)) as hits
+    from pgqueue.flow_links l
+    join pgqueue.flow_nodes c on c.id = l.child_id and c.id = any (_again)
+    cross join lateral (select n.outcome from pgqueue.flow_nodes n where n.id = l.parent_id offset 0) p
+    where l.child_id = any (_again)
+    group by l.child_id
+  ), stale as (
+    delete from pgqueue.flow_deltas d where d.child_id = any (_again)
+  )
+  update pgqueue.flow_nodes n
+  set blocked = true, patient = n.id = any (ids), due = null, pending = coalesce(c.pending, 0), breached = coalesce(c.breached, 0), missed = coalesce(c.missed, 0),
+      hits = coalesce(c.hits, 0)
+  from unnest(_again) as a (id) left join counted c on c.id = a.id
+  where n.id = any (_again) and n.id = a.id;
+  update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
+  perform pgqueue.advance_nodes('{}', _again, at);
+end $$;
+
+-- Puts callbacks back that were skipped because their batch had failed, and what was skipped with them, now that one of its members is tried again
+-- (`ids`; reopen_nodes has reopened the batch's end): should all succeed after all, on_success is called, for the first time. They wait for that as in the
+-- beginning, and are skipped again if not. One whose key another job holds, or whose arguments retention has dropped, stays as it is, told in a warning.
+-- retry_flow does this by itself, for all of a flow. Locks: the callbacks' history rows that it can have at once, then as retry, by (rank, id).
+create or replace function pgqueue.recall_skipped(ids bigint[], at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _node record;
+  _job record;
+begin
+  for _node in
+    with recursive skipped as (
+      select l.child_id as id from pgqueue.flow_links l
+      where l.parent_id = any (pgqueue.batch_ends(ids, true)) and l.condition = 'if_succeeded'
+        and (select n.outcome = 'skipped' from pgqueue.flow_nodes n where n.id = l.child_id)
+      union
+      select l.child_id from skipped s join pgqueue.flow_links l on l.parent_id = s.id
+      where (select n.outcome = 'skipped' or not n.is_job and n.outcome = 'succeeded' from pgqueue.flow_nodes n where n.id = l.child_id)
+    )
+    select n.id, n.is_job, n.flow_id from pgqueue.flow_nodes n where n.id = any (array(select s.id from skipped s)) order by n.rank, n.id
+  loop
+    continue when current_setting('pgq.retried', true) = _node.flow_id::text
+      or (select n.outcome is null from pgqueue.flow_nodes n where n.id = _node.id) or pgqueue.skips(_node.id);
+    if not _node.is_job then
+      perform pgqueue.reopen_nodes(array[_node.id], at);
+      continue;
+    end if;
+    select f.queue, f.key, f.args_day into _job from pgqueue.finished_jobs f where f.id = _node.id and not f.succeeded for update skip locked;
+    continue when not found;
+    if not exists (select from pgqueue.job_args a where a.id = _node.id and a.day = _job.args_day)
+       or _job.key is not null and pgqueue.hold_key(_node.id, _job.queue, _job.key, null) is not null then
+      raise warning 'job % stays skipped: its key % is held by another job, or its arguments are gone', _node.id, _job.key;
+      continue;
+    end if;
+    perform pgqueue.requeue_cancelled(array[_node.id], at);
+  end loop;
+end $$;
+-- functions/52_requeue_dead.sql
+-- Puts dead jobs whose rows the caller has locked, and whose keys it holds, back into the queue: due now, both counts at
+-- zero, with their ids and the evidence of their attempts. A request to cancel from before is over. A node of a flow is
+-- reopened with its job: if it never started it waits for its parents first; callbacks of its
+-- batch that were skipped because of it wait again. Raises PQ003 as reopen_nodes. Locks: nodes (reopen_nodes), those requests.
+create or replace function pgqueue.requeue_dead(ids bigint[], at timestamptz) returns void
+language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform pgqueue.ensure_day(at);
+  with gone as (
+    delete from pgqueue.dead_jobs d where d.id = any (ids)
+    returning d.id, d.created_at, d.args_day, d.attempt, d.priority, d.suspect, d.max_attempts, d.timeout, d.queue, d.task, d.key, d.attempts
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, e.started_at, e.finished_at, e.worker_id, e.attempt, e.outcome, e.error
+    from gone g, jsonb_to_recordset(g.attempts) as e (started_at timestamptz, finished_at timestamptz, worker_id bigint, attempt integer,
+                                                      outcome text, error jsonb)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+  select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+         exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
+  from gone g;
+  perform pgqueue.reopen_nodes(ids, at);
+  perform pgqueue.recall_skipped(ids, at);
+  perform pgqueue.line_up(ids, at);
+  delete from pgqueue.cancel_requests c where c.job_id = any (ids);
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (ids)) q;
+end $$;
+-- functions/53_requeue_cancelled.sql
+-- Puts cancelled jobs, whose rows the caller has locked and whose keys it holds, back into the queue, due now. Returns how many: who is gone
+-- meanwhile does not count. A node of a flow is reopened with its job, as in requeue_dead.
+-- Locks: the jobs' history rows, nodes (reopen_nodes), requests to cancel.
+create or replace function pgqueue.requeue_cancelled(ids bigint[], at timestamptz) returns bigint
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+begin
+  with gone as (
+    delete from pgqueue.finished_jobs f where f.id = any (ids) and not f.succeeded
+    returning f.id, f.finished_at, f.started_at, f.worker_id, f.created_at, f.args_day, f.attempt, f.priority, f.suspect, f.max_attempts, f.timeout,
+              f.queue, f.task, f.key, f.error
+  ), logged as (
+    insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)
+    select g.id, at, g.started_at, g.finished_at, g.worker_id, g.attempt, 'cancelled', g.error from gone g where g.worker_id is not null
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, attempt, priority, suspect, max_attempts, timeout, queue, task, key, gated, linked)
+    select g.id, at, g.created_at, g.args_day, g.attempt, g.priority, g.suspect, g.max_attempts, g.timeout, g.queue, g.task, g.key,
+           exists (select from pgqueue.job_args a where a.id = g.id and a.day = g.args_day and a.gates is not null), pgqueue.is_node(g.id)
+    from gone g
+    returning id
+  )
+  select array_agg(q.id order by q.id) into _ids from queued q;
+  if _ids is null then
+    return 0;
+  end if;
+  perform pgqueue.reopen_nodes(_ids, at);
+  perform pgqueue.recall_skipped(_ids, at);
+  perform pgqueue.line_up(_ids, at);
+  delete from pgqueue.cancel_requests c where c.job_id = any (_ids);
+  perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
+  return cardinality(_ids);
 end $$;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is. A grant counts at least a microsecond, the resolution of a timestamp, and an
@@ -447,6 +1602,170 @@ create or replace view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive, w.version
 from pgqueue.worker_processes w;
+-- functions/84_enqueue_flow.sql
+-- Enqueues a flow in the caller's transaction: all its jobs exist, those that wait for others too, exactly when that commits (I1). Returns its
+-- id, and the ids of its entries in their order. `flow` is {"kind": chain|group|dag|batch|saga, "name": text, "jobs": [entry, ...]}.
+-- An entry is a job, with the names of enqueue's arguments, or {"barrier": true}, which is no job and ends by itself. And:
+--   after       what it waits for: places in the array (from 0), {"index": place, "when": ...} or {"id": a job or barrier, "when": ...};
+--               when: succeeded (default), ended (however), failed (it runs only if such a parent failed), not_failed (succeeded or
+--               skipped), if_succeeded (else it is skipped)
+--   on_failure  when a parent did not succeed that should have: cancel (default), dead, or wait until the parent was retried and succeeded
+--   name, role  labels; roles with a meaning: undo and on_success are skipped where others fail; undo waits on failure, and is not cancelled with its
+--               flow; step comes before a barrier with a verdict and is not retried by itself once that has failed; on_done and on_failed are not called twice
+--   verdict     of a barrier: it fails when any of its parents failed, by whatever condition it waits for them
+--   gather      for many parents: it is counted without holding them up; set by itself from 100 parents on
+-- Raises PQ001 unknown parent, PQ002 a key is held by another job, PQ004 invalid argument, a cycle too; then nothing is added. Locks: as add_nodes.
+create or replace function pgqueue.enqueue_flow(flow jsonb) returns table (flow_id bigint, ids bigint[])
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _error text;
+begin
+  _error := case
+    when flow is null or jsonb_typeof(flow) <> 'object' then format('enqueue_flow: must be an object with kind, name and jobs, got %s', coalesce(jsonb_typeof(flow), 'null'))
+    when flow - array['kind', 'name', 'jobs'] <> '{}' then
+      format('enqueue_flow: unknown name %s; the names are kind, name, jobs', (select string_agg(k, ', ') from jsonb_object_keys(flow - array['kind', 'name', 'jobs']) k))
+    when coalesce(flow ->> 'kind', 'dag') not in ('chain', 'group', 'dag', 'batch', 'saga') then
+      format('enqueue_flow: kind must be chain, group, dag, batch or saga, got %L', left(flow ->> 'kind', 100))
+    when jsonb_typeof(flow -> 'name') not in ('string', 'null') or octet_length(flow ->> 'name') > 500 then 'enqueue_flow: name must be a string of at most 500 bytes'
+    when coalesce(jsonb_typeof(flow -> 'jobs'), 'null') <> 'array' then 'enqueue_flow: jobs must be an array of objects'
+    end;
+  if _error is not null then
+    raise exception using errcode = 'PQ004', message = _error;
+  end if;
+  flow_id := nextval('pgqueue.job_ids');
+  insert into pgqueue.job_flows (id, kind, name, created_at) values (flow_id, coalesce(flow ->> 'kind', 'dag'), flow ->> 'name', _now);
+  ids := pgqueue.add_nodes(flow_id, flow -> 'jobs', null, _now);
+  return next;
+end $$;
+-- functions/86_cancel_flow.sql
+-- Cancels what is unfinished of a flow, and returns how many jobs that were: waiting ones end at once, running ones are told to stop, as by
+-- cancel. Undos are left alone, wherever in the flow their saga is: the steps are cancelled, and what they did is undone; an undo that runs is not stopped,
+-- and one that has nothing to undo is skipped by the end of its step. Raises PQ001 unknown flow.
+-- Locks: the flow, all its unfinished nodes by (rank, id), then the waiting jobs in id order that it can have at once (a request is left for
+-- the others), then their keys and lanes. It waits for settles, and for a transaction that is adding to the flow.
+create or replace function pgqueue.cancel_flow(flow_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _reason constant text := 'its flow was cancelled';
+  _ids bigint[];
+  _waiting bigint[];
+  _blocked bigint[];
+  _asked bigint[];
+  _id bigint;
+begin
+  update pgqueue.job_flows f set cancelled_at = coalesce(f.cancelled_at, _at) where f.id = cancel_flow.flow_id;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  perform pgqueue.ensure_day(_at);
+  perform from pgqueue.flow_nodes n where n.flow_id = cancel_flow.flow_id and n.outcome is null order by n.rank, n.id for no key update;
+  _ids := array(select n.id from pgqueue.flow_nodes n
+                where n.flow_id = cancel_flow.flow_id and n.outcome is null and n.is_job and n.role <> 'undo');
+  _waiting := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) and j.worker_id is null order by j.id for update skip locked);
+  _asked := array(select j.id from pgqueue.queued_jobs j where j.id = any (_ids) except select unnest(_waiting) order by 1);
+  _blocked := array(select n.id from pgqueue.flow_nodes n where n.id = any (_waiting) and n.blocked);
+  update pgqueue.flow_nodes n set outcome = 'cancelled', ended_at = _at, blocked = false where n.id = any (_waiting);
+  perform pgqueue.end_blocked(_blocked, _at, _reason);
+  perform pgqueue.advance_nodes(_waiting, '{}', _at);
+  update pgqueue.queued_jobs j set linked = false where j.id = any (_waiting);  -- those that are left; their children have been told
+  foreach _id in array array(select j.id from pgqueue.queued_jobs j where j.id = any (_waiting) order by j.id) loop
+    perform pgqueue.cancel_waiting(_id, _at, _reason);
+  end loop;
+  insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pgqueue.wake('');
+  return cardinality(_waiting) + cardinality(_asked);
+end $$;
+
+-- Raises PQ001, for an id that no flow has.
+create or replace function pgqueue.unknown_flow(id bigint) returns void
+language plpgsql as $$
+begin
+  raise exception using errcode = 'PQ001',
+    message = format('there is no flow %s: it never existed, its transaction was rolled back, or retention has dropped it', id);
+end $$;
+-- functions/87_retry_flow.sql
+-- Runs again what a flow lacks: its dead and cancelled jobs, and the barriers and callbacks that ended because of them, each waiting for its
+-- parents as in the beginning. What has succeeded stays, callbacks that were called are not called again, and of a saga that was given
+-- up and is undone, as a flow by itself or inside another, only the undos that failed run again: what waits for its success stays as it
+-- is. A saga that was given up before anything was to be undone runs again as a whole. Returns how many jobs were put back.
+-- A job that cannot be retried (its key is held by another, retention has dropped its arguments) is told in a warning and stays.
+-- Raises PQ001 unknown flow. Locks: the flow, then as retry, job by job along the links.
+create or replace function pgqueue.retry_flow(flow_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _node record;
+  _lost bigint[];  -- what cannot come to a better end
+  _plain bigint[];
+  _dead bigint[];
+  _cancelled bigint[];
+  _back bigint[] := '{}';
+begin
+  update pgqueue.job_flows f set cancelled_at = null where f.id = retry_flow.flow_id;
+  if not found then
+    perform pgqueue.unknown_flow(flow_id);
+  end if;
+  perform set_config('pgq.retried', flow_id::text, true);
+  with verdicts as materialized (
+    select n.id from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and not n.is_job and n.outcome in ('dead', 'cancelled') and pgqueue.is_undone(n.id)
+  )
+  select coalesce(array_agg(l.id), '{}') into _lost
+  from (select v.id from verdicts v union select l.parent_id from verdicts v join pgqueue.flow_links l on l.child_id = v.id) l
+  where (select n.role <> 'undo' from pgqueue.flow_nodes n where n.id = l.id);
+  _plain := array(select n.id from pgqueue.flow_nodes n  -- what waits for nobody, as members of a batch do, goes at once: no order is to be kept
+                  where n.flow_id = retry_flow.flow_id and n.outcome in ('dead', 'cancelled') and n.is_job and n.id <> all (_lost)
+                    and not exists (select from pgqueue.flow_links l where l.child_id = n.id));
+  _dead := array(select d.id from pgqueue.dead_jobs d
+                 where d.id = any (_plain) and d.key is null and exists (select from pgqueue.job_args a where a.id = d.id and a.day = d.args_day)
+                 order by d.id for update of d);
+  _cancelled := array(select f.id from pgqueue.finished_jobs f
+                      where f.id = any (_plain) and not f.succeeded and f.key is null
+                        and exists (select from pgqueue.job_args a where a.id = f.id and a.day = f.args_day)
+                      order by f.id for update of f);
+  perform pgqueue.requeue_dead(_dead, _at) where _dead <> '{}';
+  perform pgqueue.requeue_cancelled(_cancelled, _at) where _cancelled <> '{}';
+  _back := _dead || _cancelled;
+  for _node in
+    select n.id, n.is_job, n.role, n.outcome from pgqueue.flow_nodes n
+    where n.flow_id = retry_flow.flow_id and (n.outcome in ('dead', 'cancelled', 'skipped') or n.outcome = 'succeeded' and not n.is_job)
+    order by n.rank, n.id
+  loop
+    continue when _node.id = any (_lost)
+      or exists (select from pgqueue.flow_nodes n where n.id = _node.id and n.outcome is null);  -- a barrier that went with its parents
+    if _node.outcome <> 'skipped' and exists (
+         select from pgqueue.flow_links l where l.child_id = _node.id and l.parent_id = any (_lost)
+           and pgqueue.breaches(l.condition, (select p.outcome from pgqueue.flow_nodes p where p.id = l.parent_id)) > 0) then
+      _lost := _lost || _node.id;
+      continue;
+    end if;
+    -- A barrier that is content, over members that were skipped, say, is judged anew when one of them runs after all.
+    continue when _node.outcome = 'succeeded' and not exists (
+      select from pgqueue.flow_links l where l.child_id = _node.id and (select p.outcome is null from pgqueue.flow_nodes p where p.id = l.parent_id));
+    continue when _node.role in ('on_success', 'on_done', 'on_failed')
+      and exists (select from pgqueue.jobs j where j.id = _node.id and j.attempt > 0);
+    continue when _node.outcome = 'skipped' and pgqueue.skips(_node.id);
+    begin
+      if _node.is_job then
+        perform pgqueue.retry(_node.id);
+        _back := _back || _node.id;
+      else
+        perform pgqueue.reopen_nodes(array[_node.id], _at);
+      end if;
+    exception when sqlstate 'PQ001' or sqlstate 'PQ002' or sqlstate 'PQ003' then
+      raise warning 'flow %: % (%)', flow_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  perform set_config('pgq.retried', '', true);
+  update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
+  return cardinality(_back);
+end $$;
 -- functions/90_privileges.sql
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
 revoke execute on all functions in schema pgqueue from public;
