@@ -1,9 +1,6 @@
 # ruff: noqa: E501 - SQL and names of tests are told on one line
 """Saboteurs at lanes: whoever runs release, hand_on, deal, take_series or gate is killed just before or just after its commit, runs it
 again as a zombie, or runs it beside another. What was not committed never was, what was is there once, and the lines go on.
-
-`tests/interleavings` steps sessions through the orders of such statements; here the session ends, in each of the ways in which
-sessions end.
 """
 
 import os
@@ -225,7 +222,6 @@ def test_i6_a_death_just_after_the_commit_leaves_all_of_it(
     prepare, act = ACTS[name]
     house, victim = prepare(build(conn)), connect(autocommit=False)
     before = picture(conn)
-
     act(house, victim)
     victim.commit()
     after = picture(conn)
