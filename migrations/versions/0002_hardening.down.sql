@@ -492,6 +492,26 @@ begin
   end loop;
   return _all;
 end $$;
+-- functions/46_gate.sql
+-- Which of these due jobs of a queue, whose rows the caller has locked, may be claimed: those that pass all their gates, in the order
+-- shares, group, limits; at most `room` of them, so that no permit is granted to a job that is not claimed. The others are parked or
+-- dated later, and no claim walks over them until something has changed.
+create or replace function pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamptz, room integer) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[] := ids;
+  _limited bigint[];
+begin
+  _ids := pgqueue.gate_shares(_ids, queue);
+  _ids := pgqueue.gate_groups(_ids, queue, at, room);
+  _limited := array(select j.id from pgqueue.queued_jobs j join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+                    where j.id = any (_ids) and a.gates ? 'limits');
+  if _limited <> '{}' then
+    _ids := array(select i from unnest(_ids) i where i <> all (_limited)) || pgqueue.gate_limits(_limited, queue, tasks, at, room - cardinality(_ids) + cardinality(_limited));
+  end if;
+  return _ids[1 : room];
+end $$;
 -- functions/45_gate_shares.sql
 -- The gate of fair shares: a job of a fair queue that has a key runs when its key's share comes (deal). One that came another way (it
 -- was due later, or is tried again) is parked in its key's line. Returns the ids that may go on. Locks: nothing new.
