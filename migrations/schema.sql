@@ -384,8 +384,7 @@ CREATE TABLE pgqueue.queued_jobs (
 WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE sql STABLE
-<<<<<<< HEAD
-    RETURN (SELECT (count(*) FILTER (WHERE (NOT j.gated)) + count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (a.gates ->> 'group'::text)), (j.id)::text)) FILTER (WHERE j.gated)) FROM (pgqueue.queued_jobs j LEFT JOIN pgqueue.job_args a ON ((j.gated AND (a.id = j.id) AND (a.day = j.args_day)))) WHERE (((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= clock_timestamp()))));
+    RETURN (SELECT ((SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE ((NOT j.gated) AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at)))) + (SELECT count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (SELECT (a.gates ->> 'group'::text) FROM pgqueue.job_args a WHERE ((a.id = j.id) AND (a.day = j.args_day)))), (j.id)::text)) AS count FROM pgqueue.queued_jobs j WHERE (j.gated AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at))))) FROM (SELECT clock_timestamp() AS at OFFSET 0) c);
 CREATE FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) RETURNS bigint[]
     LANGUAGE sql STABLE
     SET enable_seqscan TO 'off'
@@ -406,9 +405,6 @@ CREATE FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) RETURNS bigint
   select coalesce(array_agg(e.id), '{}') from ends e
   where not exists (select from pgqueue.flow_links l where l.parent_id = e.id and (select u.role = 'undo' from pgqueue.flow_nodes u where u.id = l.child_id))
 $$;
-=======
-    RETURN (SELECT ((SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE ((NOT j.gated) AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at)))) + (SELECT count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (SELECT (a.gates ->> 'group'::text) FROM pgqueue.job_args a WHERE ((a.id = j.id) AND (a.day = j.args_day)))), (j.id)::text)) AS count FROM pgqueue.queued_jobs j WHERE (j.gated AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at))))) FROM (SELECT clock_timestamp() AS at OFFSET 0) c);
->>>>>>> 89e5131 (docs/limits.md; health and backlog do not read the whole backlog)
 CREATE FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer DEFAULT NULL::integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
