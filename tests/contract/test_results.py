@@ -424,7 +424,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(app: App) -> None:
 async def test_closing_the_app_ends_thread_and_connection(side: Any, app: App, conn: Conn) -> None:
     handle = enqueue(app, 1)[0]
     with pytest.raises(ResultTimeout):
-        await side.result(handle, timeout=0.2)
+        await side.result(handle, timeout=1)
     await wait_until_async(lambda: listeners(conn))
 
     await (app.aclose() if side is Async else asyncio.to_thread(app.close))

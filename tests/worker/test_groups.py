@@ -157,5 +157,6 @@ def test_a_limited_job_that_is_handed_back_takes_no_permit_along(app: App, conn:
     worker.stop()
     worker.join()
 
-    assert conn.execute("select held from pgqueue.lanes where kind = 'limit'").fetchone() == (0,)
+    held = conn.execute("select coalesce(sum(held), 0) from pgqueue.lanes where kind = 'limit'").fetchone()
+    assert held == (0,)  # an idle lane may be gone already
     assert conn.execute("select count(*) from pgqueue.permits").fetchone() == (0,)
