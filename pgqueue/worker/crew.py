@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
-
-import psycopg
 
 from pgqueue import codec
 from pgqueue.context import Context
@@ -15,6 +12,7 @@ from pgqueue.worker.execute import LoopPool
 from pgqueue.worker.greeting import hello
 from pgqueue.worker.judge import NotCompleted, judge
 from pgqueue.worker.processes import ProcessPool
+from pgqueue.worker.proof import Proof
 from pgqueue.worker.series import Series
 from pgqueue.worker.threads import ThreadPool
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Pool = LoopPool | ThreadPool | ProcessPool
-RECHECK_SECONDS = 0.05
 STUCK_GRACE_SECONDS = 5.0
 STALLED_SECONDS = 0.5
 
@@ -54,9 +51,8 @@ class Crew:
         self.on_end: Callable[[], None] = lambda: None
         self.incoming = 0  # jobs for the loop that are claimed and not yet given to it
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
-        self._unproven: list[Attempt] = []
         self._series = Series(self._to_pools, self.hand_back)
-        self._prover: asyncio.Task[None] | None = None
+        self._proof = Proof(link, committed=self._committed, refuted=self._refuted)
         self._concurrency = options.concurrency
         self._reserved = 0
         several = len({(task.is_async, task.cpu) for task in app.tasks.values()}) > 1
@@ -97,7 +93,7 @@ class Crew:
 
         What waits for the loop has no claim on the others' room: it starts when there is some.
         """
-        others = sum(other.held() for other in self._pools if other is not self.loop_pool) + len(self._unproven)
+        others = sum(other.held() for other in self._pools if other is not self.loop_pool) + len(self._proof)
         if pool is not self.loop_pool:
             return min(pool.room(), self._concurrency - others - len(self.loop_pool.active))
         return self._concurrency - others - self.loop_pool.held() - self.incoming
@@ -129,12 +125,12 @@ class Crew:
 
     def held(self) -> int:
         """How many jobs are here, waiting or running, or unproven."""
-        return sum(pool.held() for pool in self._pools) + len(self._unproven) + self.incoming + len(self._series)
+        return sum(pool.held() for pool in self._pools) + len(self._proof) + self.incoming + len(self._series)
 
     def holds(self) -> list[Attempt]:
         """The jobs that are here, whatever their state."""
         pools = (attempt for pool in self._pools for attempt in (*tuple(pool.active), *pool.waiting()))
-        return [*pools, *self._unproven, *self._series.waiting()]
+        return [*pools, *self._proof, *self._series.waiting()]
 
     def full(self) -> bool:
         """Whether it runs as many jobs as it may."""
@@ -205,8 +201,7 @@ class Crew:
         """End the pools."""
         for pool in self._pools:
             await pool.close()
-        if self._prover is not None:
-            self._prover.cancel()
+        self._proof.close()
 
     # The sink of outcomes.
 
@@ -235,37 +230,15 @@ class Crew:
 
     def verify(self, attempt: Attempt) -> None:
         """Find out whether the handler's transaction, in which it said `complete`, has committed."""
-        self._unproven.append(attempt)
-        if self._prover is None or self._prover.done():
-            self._prover = asyncio.get_running_loop().create_task(self._prove())
+        self._proof.find(attempt)
 
-    async def _prove(self) -> None:
-        while self._unproven:
-            asked = list(self._unproven)
-            try:
-                params = {"ids": [a.id for a in asked], "tokens": [a.token for a in asked]}
-                states: dict[int, str] = dict(await self._link.run("lease_states", params))
-            except (psycopg.Error, OSError) as error:
-                log.info(
-                    "cannot look whether handlers' transactions have committed", extra={"error": str(error).strip()}
-                )
-                await asyncio.sleep(0.5)
-                continue
-            for attempt in asked:
-                match states.get(attempt.id):
-                    case None:
-                        self._unproven.remove(attempt)
-                        self._series.ended(attempt, again=False)
-                    case "held":
-                        self._unproven.remove(attempt)
-                        judge(
-                            self,
-                            attempt,
-                            NotCompleted("ctx.complete was called, but its transaction was not committed"),
-                        )
-            self.on_end()
-            if self._unproven:
-                await asyncio.sleep(RECHECK_SECONDS)
+    def _committed(self, attempt: Attempt) -> None:
+        self._series.ended(attempt, again=False)
+        self.on_end()
+
+    def _refuted(self, attempt: Attempt) -> None:
+        judge(self, attempt, NotCompleted("ctx.complete was called, but its transaction was not committed"))
+        self.on_end()
 
     # What handlers see.
 
