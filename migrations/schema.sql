@@ -470,7 +470,7 @@ begin
     if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
       insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
     end if;
-    perform pg_notify(pgqueue.wake_channel(null), '');
+    perform pg_notify(pgqueue.wake_channel(null), '') where pg_notification_queue_usage() < 0.5;  -- as in wake
   end if;
   return _state;
 end $$;
@@ -538,7 +538,7 @@ begin
     perform pgqueue.cancel_waiting(_id, _at, _reason);
   end loop;
   insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
-  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}' and pg_notification_queue_usage() < 0.5;  -- as in wake
   perform pgqueue.wake('');
   return cardinality(_waiting) + cardinality(_asked);
 end $$;
@@ -3862,7 +3862,7 @@ CREATE FUNCTION pgqueue.wake_channel(queue text) RETURNS text
     RETURN ('pgq_'::text || to_hex(pgqueue.wake_key(queue)));
 CREATE FUNCTION pgqueue.wake(queue text) RETURNS boolean
     LANGUAGE sql
-    RETURN CASE WHEN pg_try_advisory_lock(pgqueue.wake_key(queue)) THEN (NOT pg_advisory_unlock(pgqueue.wake_key(queue))) ELSE (pg_notify(pgqueue.wake_channel(queue), ''::text) IS NOT NULL) END;
+    RETURN CASE WHEN pg_try_advisory_lock(pgqueue.wake_key(queue)) THEN (NOT pg_advisory_unlock(pgqueue.wake_key(queue))) WHEN (pg_notification_queue_usage() < (0.5)::double precision) THEN (pg_notify(pgqueue.wake_channel(queue), ''::text) IS NOT NULL) ELSE true END;
 CREATE FUNCTION pgqueue.why(id bigint) RETURNS TABLE(gate text, detail text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'

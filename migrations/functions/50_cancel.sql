@@ -20,7 +20,7 @@ begin
     if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
       insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
     end if;
-    perform pg_notify(pgqueue.wake_channel(null), '');
+    perform pg_notify(pgqueue.wake_channel(null), '') where pg_notification_queue_usage() < 0.5;  -- as in wake
   end if;
   return _state;
 end $$;

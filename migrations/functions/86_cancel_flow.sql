@@ -34,7 +34,7 @@ begin
     perform pgqueue.cancel_waiting(_id, _at, _reason);
   end loop;
   insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
-  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}' and pg_notification_queue_usage() < 0.5;  -- as in wake
   perform pgqueue.wake('');
   return cardinality(_waiting) + cardinality(_asked);
 end $$;

@@ -467,6 +467,33 @@ begin
   update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_again);
   perform pgqueue.advance_nodes('{}', _again, at);
 end $$;
+-- functions/50_cancel.sql
+-- Cancels a job and returns the state that it found. A waiting job is cancelled at once; a running one is told to stop, and ends
+-- as cancelled unless it succeeds first; a finished or dead one stays as it is. Raises PQ001 unknown job.
+-- Locks: the job's row if it can have it at once. If not (a claim, a settle, or a handler's own transaction has it), it leaves
+-- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
+-- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
+create or replace function pgqueue.cancel(id bigint) returns text
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _state text;
+begin
+  if pgqueue.try_waiting(cancel.id) then
+    return pgqueue.cancel_waiting(cancel.id, _at);
+  end if;
+  _state := pgqueue.stored_state(cancel.id);
+  if _state is null then
+    perform pgqueue.unknown_job(cancel.id);
+  elsif _state in ('scheduled', 'ready', 'blocked', 'running') then
+    if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
+      insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    end if;
+    perform pg_notify(pgqueue.wake_channel(null), '');
+  end if;
+  return _state;
+end $$;
 -- functions/47_take_series.sql
 -- Takes the jobs that follow in their groups' lines behind jobs that are about to be claimed, up to `series` of each group with its
 -- first one: they go to the same worker, which runs them one after the other. Stops at a job that cannot be had (locked, of another
@@ -1393,6 +1420,15 @@ begin
   end if;
   return true;
 end $$;
+-- functions/13_wake.sql
+-- Wakes the workers that sleep on a queue, at this transaction's commit, and returns whether any may sleep. A notification takes a
+-- lock that all committing notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and
+-- taking the exclusive one fails then. The lock is given back at once and decides nothing but the wake-up: a wake-up that is
+-- missed costs at most the poll interval. Never waits. In SQL, so that the planner makes it part of its caller.
+create or replace function pgqueue.wake(queue text) returns boolean
+language sql volatile
+return case when pg_try_advisory_lock(pgqueue.wake_key(queue)) then not pg_advisory_unlock(pgqueue.wake_key(queue))
+            else pg_notify(pgqueue.wake_channel(queue), '') is not null end;
 -- functions/12_version_parts.sql
 -- gone
 drop function pgqueue.version_parts;

@@ -45,6 +45,18 @@ create function pgqueue.version_parts(version text) returns integer[]
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select (coalesce(string_to_array(substring(coalesce(version, '0.1.0') from '^[0-9]{1,9}(?:[.][0-9]{1,9})*'), '.')::integer[], '{}') || '{0,0,0}')[1:3]
 $$;
+-- functions/13_wake.sql
+-- Wakes the workers that sleep on a queue, at this transaction's commit, and returns whether any may sleep. A notification takes a
+-- lock that all committing notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and
+-- taking the exclusive one fails then. The lock is given back at once and decides nothing but the wake-up: a wake-up that is
+-- missed costs at most the poll interval. Never waits. In SQL, so that the planner makes it part of its caller.
+-- A notification queue that is full fails the commit of whoever notifies. One frozen listener of any application on the server fills it,
+-- so from half full on nobody is notified: enqueueing goes on, and sleepers find jobs by polling.
+create or replace function pgqueue.wake(queue text) returns boolean
+language sql volatile
+return case when pg_try_advisory_lock(pgqueue.wake_key(queue)) then not pg_advisory_unlock(pgqueue.wake_key(queue))
+            when pg_notification_queue_usage() < 0.5 then pg_notify(pgqueue.wake_channel(queue), '') is not null
+            else true end;
 -- functions/23_replace_job.sql
 drop function pgqueue.replace_job;
 -- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
@@ -1231,6 +1243,33 @@ begin
   end loop;
   return _all;
 end $$;
+-- functions/50_cancel.sql
+-- Cancels a job and returns the state that it found. A waiting job is cancelled at once; a running one is told to stop, and ends
+-- as cancelled unless it succeeds first; a finished or dead one stays as it is. Raises PQ001 unknown job.
+-- Locks: the job's row if it can have it at once. If not (a claim, a settle, or a handler's own transaction has it), it leaves
+-- a request beside it, which the worker reads at its next heartbeat or wake-up, every settle checks, and the keeper sweeps. A request
+-- that is there already is left alone: a handler's transaction that completes the job may be deleting it.
+create or replace function pgqueue.cancel(id bigint) returns text
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _at constant timestamptz := clock_timestamp();
+  _state text;
+begin
+  if pgqueue.try_waiting(cancel.id) then
+    return pgqueue.cancel_waiting(cancel.id, _at);
+  end if;
+  _state := pgqueue.stored_state(cancel.id);
+  if _state is null then
+    perform pgqueue.unknown_job(cancel.id);
+  elsif _state in ('scheduled', 'ready', 'blocked', 'running') then
+    if not exists (select from pgqueue.cancel_requests c where c.job_id = cancel.id) then
+      insert into pgqueue.cancel_requests (job_id, requested_at) values (cancel.id, _at) on conflict do nothing;
+    end if;
+    perform pg_notify(pgqueue.wake_channel(null), '') where pg_notification_queue_usage() < 0.5;  -- as in wake
+  end if;
+  return _state;
+end $$;
 -- functions/51_reopen_nodes.sql
 drop function pgqueue.reopen_nodes;
 drop function pgqueue.skips;
@@ -1714,7 +1753,7 @@ begin
     perform pgqueue.cancel_waiting(_id, _at, _reason);
   end loop;
   insert into pgqueue.cancel_requests (job_id, requested_at) select a, _at from unnest(_asked) a on conflict do nothing;
-  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}';
+  perform pg_notify(pgqueue.wake_channel(null), '') where _asked <> '{}' and pg_notification_queue_usage() < 0.5;  -- as in wake
   perform pgqueue.wake('');
   return cardinality(_waiting) + cardinality(_asked);
 end $$;

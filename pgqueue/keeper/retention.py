@@ -67,6 +67,11 @@ def drop_expired_days(dsn: str, schema: str) -> list[str]:
                         "a partition is in use or was dropped by another worker",
                         extra={"partition": partition, "error": str(error).strip()},
                     )
+                except psycopg.Error as error:  # one bad row, or a missing right, must not keep the other days (I15)
+                    if conn.closed or error.sqlstate is None:
+                        raise
+                    said = {"partition": partition, "sqlstate": error.sqlstate, "error": error.diag.message_primary}
+                    log.error("a day of history cannot be dropped", extra=said)
         finally:
             conn.execute("reset lock_timeout")
     return dropped

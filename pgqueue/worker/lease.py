@@ -23,6 +23,7 @@ from psycopg.rows import tuple_row
 from pgqueue.calls import statement
 from pgqueue.worker.server import Server, Witness
 from pgqueue.worker.session import conninfo, leave_times_as_text, shut_down_socket
+from pgqueue.worker.tether import tie
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,6 +184,7 @@ class Keepalive:
             row_factory=tuple_row,
         )
         leave_times_as_text(conn)
+        tie(conn)
         return conn
 
     def _drop(self) -> None:
@@ -221,8 +223,21 @@ class Keepalive:
                 continue
             self._due_at[place] = time.monotonic() + RETRY_SECONDS  # if it fails
             self._busy_since = time.monotonic()
-            self._due_at[place] = time.monotonic() + duty(self._conn, self._schema)
+            try:
+                self._due_at[place] = time.monotonic() + duty(self._conn, self._schema)
+            except psycopg.Error as error:
+                self._refused(duty, error)
             self._busy_since = None
+
+    def _refused(self, duty: object, error: psycopg.Error) -> None:
+        """The server refused what a duty sent. The other duties, and above all the right to judge who did not beat, do
+        not depend on that: one bad row must not stop the rescue of all jobs (I15). Raises when the connection broke.
+        """
+        if self._conn is None or self._conn.closed or error.sqlstate is None:
+            raise error
+        name = getattr(duty, "__name__", type(duty).__name__)
+        said = {"duty": name, "sqlstate": error.sqlstate, "error": error.diag.message_primary}
+        log.error("a duty was refused and is tried again", extra=said)
 
     def _serve(self, until: float) -> None:
         next_duty = min(self._due_at, default=until)

@@ -270,6 +270,7 @@ class Link:
 
     async def close(self, outbox: Outbox) -> None:
         """Settle what is left, hand back the rest, and leave. A database that stays away is left to the rescue."""
+        self.on_lost = lambda _: None  # a heartbeat that finds no row says nothing new
         if self._registered and (outbox or not self._session.broken):
             leaving = asyncio.ensure_future(self._take_leave(outbox))
             done, _ = await asyncio.wait({leaving}, timeout=FAREWELL_SECONDS)

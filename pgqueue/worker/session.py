@@ -20,6 +20,7 @@ from psycopg.types.string import TextLoader
 
 from pgqueue.calls import statement
 from pgqueue.worker.server import Server
+from pgqueue.worker.tether import abound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,8 @@ class Session:
         leave_times_as_text(conn)
         try:
             rows = await (await conn.execute(statement("server_state", self._schema))).fetchall()
+            if rows[0][0] == conn.info.backend_pid:
+                await abound(conn)
         except BaseException:
             await conn.close()
             raise

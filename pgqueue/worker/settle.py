@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
 from pgqueue.worker.recent import Recent
@@ -37,6 +37,7 @@ class Batch:
 
 
 NOTHING = Batch([], [], None)
+Outcome = tuple[int, int] | str  # a plain success, id and token; or any other, as JSON
 
 
 def batch_of(plain: list[tuple[int, int]], others: list[str]) -> Batch:
@@ -50,13 +51,20 @@ class Outbox:
     def __init__(self) -> None:
         self._plain: list[tuple[int, int]] = []
         self._others: list[str] = []
+        self._singly: list[Outcome] = []  # one of these is not taken by the database: each is sent by itself
         self._sent_plain: list[tuple[int, int]] = []
         self._sent_others: list[str] = []
+        self._sent_singly: Outcome | None = None
+        self._returned: tuple[int, int] | None = None  # what of the plain and the others came back; None: a single one
         self.recent = Recent()
-        self._careful = 0  # how many of the others are sent one by one
 
     def __len__(self) -> int:
-        return len(self._plain) + len(self._others)
+        return len(self._plain) + len(self._others) + len(self._singly)
+
+    @property
+    def careful(self) -> bool:
+        """Whether outcomes are sent one by one: then a refusal blames the one that was sent."""
+        return bool(self._singly)
 
     def succeeded(self, attempt: Attempt, result: str | None = None) -> None:
         """Keep a success; `result` is JSON text."""
@@ -86,13 +94,15 @@ class Outbox:
         """The next batch to send: at most `limit` plain successes, and the others. Call `recorded` or `restore`
         after.
         """
-        if self._careful:
-            others, self._others = self._others[:1], self._others[1:]
-            plain, self._careful = [], self._careful - 1
+        plain: list[tuple[int, int]] = []
+        others: list[str] = []
+        if self._singly:
+            one = self._sent_singly = self._singly.pop(0)
+            plain, others = ([], [one]) if isinstance(one, str) else ([one], [])
         else:
             plain, self._plain = self._plain[:limit], self._plain[limit:]
             others, self._others = self._others[:limit], self._others[limit:]
-        plain.sort()
+            plain.sort()
         self._sent_plain, self._sent_others = plain, others
         if not plain and not others:
             return NOTHING
@@ -102,40 +112,48 @@ class Outbox:
         """The batch that was taken is in the database, since this time of its clock."""
         if self._sent_plain or self._sent_others:
             self.recent.keep(clock, self._sent_plain, self._sent_others)
-        self._sent_plain, self._sent_others = [], []
+        self._sent_plain, self._sent_others, self._sent_singly = [], [], None
 
     def unsent(self) -> list[tuple[int, int]]:
         """The jobs and tokens of what was not acknowledged yet."""
-        others = map(codec.loads, [*self._sent_others, *self._others])
-        return [*self._sent_plain, *self._plain, *((other["id"], other["token"]) for other in others)]
+        singly = [one for one in self._singly if not isinstance(one, str)]
+        texts = [*self._sent_others, *self._others, *(one for one in self._singly if isinstance(one, str))]
+        others = map(codec.loads, texts)
+        return [*self._sent_plain, *self._plain, *singly, *((other["id"], other["token"]) for other in others)]
 
     def restore(self) -> None:
         """The batch that was taken may not be in the database: send it again."""
-        self._plain = self._sent_plain + self._plain
-        self._others = self._sent_others + self._others
-        self._careful += bool(self._careful)
-        self._sent_plain, self._sent_others = [], []
+        if self._sent_singly is not None:
+            self._singly.insert(0, self._sent_singly)
+            self._returned = None
+        else:
+            self._plain = self._sent_plain + self._plain
+            self._others = self._sent_others + self._others
+            self._returned = len(self._sent_plain), len(self._sent_others)
+        self._sent_plain, self._sent_others, self._sent_singly = [], [], None
 
     def refused(self, sqlstate: str) -> None:
-        """The server refused the batch that was restored. If the data are to blame, outcomes are sent one by one from
-        now on, and the one that cannot be recorded becomes a dead letter that says so: it must not hold up the others
-        (I15).
+        """The server refused the batch that was restored. If the data are to blame, its outcomes are sent one by one,
+        and the one that cannot be recorded becomes a dead letter that says so: it must not hold up the others (I15).
         """
         if sqlstate[:2] not in DATA_ERRORS:
             return  # a full disk, a missing grant: the same batch again
-        if self._careful and self._others:
-            refused = codec.loads(self._others.pop(0))
-            if refused.get("error", {}).get("type") == "Unrecordable":
-                log.error(
-                    "an outcome cannot be recorded; its job waits for the end of this worker",
-                    extra={"job": refused["id"]},
-                )
-                return
-            message = (
-                f"the outcome {refused['outcome']} of this attempt was refused by the database (SQLSTATE {sqlstate})"
+        if self._returned is None:
+            self._condemn(self._singly.pop(0), sqlstate)
+            return
+        plain, others = self._returned
+        self._singly += [*self._plain[:plain], *self._others[:others]]
+        del self._plain[:plain], self._others[:others]
+
+    def _condemn(self, one: Outcome, sqlstate: str) -> None:
+        plain = {"id": one[0], "token": one[1], "outcome": "succeeded"}
+        refused: dict[str, Any] = codec.loads(one) if isinstance(one, str) else plain
+        if refused.get("error", {}).get("type") == "Unrecordable":
+            log.error(
+                "an outcome cannot be recorded; its job waits for the end of this worker", extra={"job": refused["id"]}
             )
-            error = {"type": "Unrecordable", "message": message}
-            self._others.insert(
-                0, codec.dumps({"id": refused["id"], "token": refused["token"], "outcome": "dead", "error": error})
-            )
-        self._careful = len(self._others)
+            return
+        message = f"the outcome {refused['outcome']} of this attempt was refused by the database (SQLSTATE {sqlstate})"
+        error = {"type": "Unrecordable", "message": message}
+        dead = {"id": refused["id"], "token": refused["token"], "outcome": "dead", "error": error}
+        self._singly.insert(0, codec.dumps(dead))

@@ -65,6 +65,7 @@ class Stepper:
         self._woken = True  # somebody said that there may be work
         self._slept = False  # nobody did, but it is time to look
         self._quiet = False
+        self._settle_alone = False  # the last step, which claimed too, was refused
         self._draining = False  # for whatever reason
         self._stopping = False  # draining because somebody said so
         self._deadline = float("inf")
@@ -104,7 +105,7 @@ class Stepper:
 
     def _lane(self, now: float, *, eager: bool) -> Lane | None:
         """Where to claim from in this step. `eager`: something is settled anyway, so ask for more in the same trip."""
-        if not self._may_claim(now):
+        if not self._may_claim(now) or (eager and (self._settle_alone or self._outbox.careful)):
             return None
         lane = self._planner.next_lane(now)
         if lane is None and eager:
@@ -130,9 +131,11 @@ class Stepper:
         except (psycopg.Error, OSError) as error:
             self._crew.reserve(0)
             self._outbox.restore()
-            await self._mender.failed(error, batch)
+            self._settle_alone = bool(batch)  # the claim may be to blame: what handlers came to must not be
+            await self._mender.failed(error, batch if lane is None else NOTHING)
             return
         self._outbox.recorded(reply.clock)
+        self._settle_alone = self._settle_alone and lane is not None
         took = time.monotonic() - sent
         self._planner.pace.trip(took)
         if reply.stale:

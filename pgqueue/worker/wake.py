@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
 from pgqueue.worker.session import backoff, conninfo, shut_down_socket
+from pgqueue.worker.tether import WHO, atie
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
 
 log = logging.getLogger(__name__)
 
 POLL_SHARE = 0.03
 POLL_LEAST_SECONDS = 0.001
 ANSWER_SECONDS = 1.0  # a listening connection that answers later than this is as good as dead
+PROBE_SECONDS = 5.0  # how often one that says nothing is asked whether it is
 
 
 def poll_gap(idle_seconds: float, poll_interval_seconds: float) -> float:
@@ -72,8 +75,20 @@ class Listener:
                 return
             turn = 0
             self.on_wake()
-            await self._broken.wait()
+            self.on_control()  # beats: from then on the rescue knows which backend to end should this process freeze
+            await self._watch_over()
             await self._drop()
+
+    async def _watch_over(self) -> None:
+        """Return when the connection is broken. One that says nothing may be quiet or cut off where keepalives still
+        get answers, as behind a proxy: so it is asked now and then.
+        """
+        while not self._broken.is_set():
+            try:
+                await asyncio.wait_for(self._broken.wait(), PROBE_SECONDS)
+            except TimeoutError:
+                async with self._lock:
+                    await self._say(WHO)
 
     async def sleep(self) -> bool:
         """Say that this worker sleeps. True: it is news, and the caller has to look for jobs once more before it
@@ -99,21 +114,26 @@ class Listener:
         await self._drop()
 
     async def _locks(self, name: str) -> bool:
+        return await self._say(statement(name, self._schema))
+
+    async def _say(self, query: LiteralString) -> bool:
         conn = self._conn
         if conn is None:
             return False
         try:
             self._unwatch()
-            rows = await self._ask(conn, name)
+            rows = await self._ask(conn, query)
             self._watch()
         except (psycopg.Error, OSError):
             self._broken.set()
             return False
         return all(row[0] for row in rows)
 
-    async def _ask(self, conn: psycopg.AsyncConnection[tuple[Any, ...]], name: str) -> list[tuple[Any, ...]]:
+    async def _ask(
+        self, conn: psycopg.AsyncConnection[tuple[Any, ...]], query: LiteralString | bytes
+    ) -> list[tuple[Any, ...]]:
         """Run a statement that takes no time; a connection on which it does is cut off."""
-        asking = asyncio.ensure_future(conn.execute(statement(name, self._schema), {"keys": self._keys}))
+        asking = asyncio.ensure_future(conn.execute(query, {"keys": self._keys}))
         done, _ = await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
         if not done:
             shut_down_socket(conn)
@@ -139,9 +159,8 @@ class Listener:
 
     async def _listen(self, conn: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
         conn.add_notify_handler(self._notified)
-        backend = (await (await conn.execute("select pg_backend_pid()")).fetchall())[0][0]
-        if backend != conn.info.backend_pid:
-            self._pooled = True
+        self._pooled = await atie(conn)
+        if self._pooled:
             return
         params = {"queues": [None, *self._queues]}
         rows = await (await conn.execute(statement("wake_keys", self._schema), params)).fetchall()
@@ -149,7 +168,7 @@ class Listener:
         self._control = next(channel for queue, _, channel in rows if queue is None)
         for _, _, channel in rows:
             await conn.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
-        self.pid = backend
+        self.pid = conn.info.backend_pid
 
     def _watch(self) -> None:
         if self._conn is not None and not self._conn.closed:

@@ -3,7 +3,8 @@
     with FaultProxy("127.0.0.1", port) as proxy:
         connect(host="127.0.0.1", port=proxy.port)
         proxy.black_hole()     # bytes vanish, the sockets stay up; restore() delivers what was held back
-        proxy.reset()          # every connection gets a RST now
+        proxy.strand()         # as a black hole that never ends, for the connections of now; new ones work
+    proxy.reset()          # every connection gets a RST now
         proxy.latency = 0.05   # seconds that each chunk is late, in both directions
         proxy.refuse = True    # new connections are closed at once
         proxy.cut_after = 100  # a RST after that many bytes from the server, for connections made from now on
@@ -61,11 +62,19 @@ class FaultProxy:
     def restore(self) -> None:
         self._loop.call_soon_threadsafe(self._open.set)
 
+    def strand(self) -> None:
+        self._call(self._strand())
+
     def reset(self) -> None:
         self._call(self._reset())
 
     def _call(self, coroutine: object) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
+
+    async def _strand(self) -> None:
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
 
     async def _listen(self) -> None:
         self._open.set()
@@ -115,11 +124,11 @@ class FaultProxy:
             server_writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, limit: int | None) -> None:
-        left = limit
+        left, gate = limit, self._open
         while data := await reader.read(_CHUNK):
             if self.latency:
                 await asyncio.sleep(self.latency)
-            await self._open.wait()
+            await gate.wait()
             if left is not None and len(data) > left:
                 writer.write(data[:left])
                 await writer.drain()

@@ -1,76 +1,25 @@
 """The database restarts, freezes, or is away for several leases: nobody restarts a worker by hand (I3, I5)."""
 
-import os
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
 from pgqueue.embedded import Server
-from pgqueue.embedded.cluster import Cluster
-from pgqueue.migrate import upgrade
-from tests.support.fleet import Fleet, children, is_alive
+from tests.support.database import DURABLE, Again, Database
+from tests.support.fleet import Fleet
 from tests.support.ledger import Ledger
-from tests.support.outcomes import Jobs
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 LEASE = 2.0
 
 
-class Database:
-    """A server of the test's own, to crash, freeze and start again."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.dsn = server.dsn()
-        self._data = next(server.home.rglob("postmaster.pid")).parent
-
-    @property
-    def postmaster(self) -> int:
-        return int((self._data / "postmaster.pid").read_text().split()[0])
-
-    def everything(self) -> list[int]:
-        return [self.postmaster, *children(self.postmaster)]
-
-    def crash(self) -> None:
-        """What `pg_ctl stop -m immediate` does."""
-        postmaster = self.postmaster
-        os.kill(postmaster, signal.SIGQUIT)
-        wait_until(lambda: not is_alive(postmaster))
-
-    def start(self) -> None:
-        Cluster(home=self.server.home, settings=self.server._settings, durable=False, tcp=False).ensure_running()
-
-    def freeze(self) -> None:
-        for pid in self.everything():
-            os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        for pid in self.everything():
-            os.kill(pid, signal.SIGCONT)
-
-
 @pytest.fixture
 def database(start_server: Callable[..., Server]) -> Database:
-    server = start_server(settings={"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"})
-    upgrade(server.dsn(), schema="pgqueue")
-    return Database(server)
-
-
-class Again(Jobs):
-    """Jobs over a connection that is opened again when the server was away."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        super().__init__(psycopg.connect(dsn, autocommit=True))
-
-    def reconnect(self) -> None:
-        self.conn.close()
-        self.conn = psycopg.connect(self._dsn, autocommit=True)
+    return Database.fresh(start_server, **DURABLE)
 
 
 @pytest.fixture

@@ -182,17 +182,18 @@ def test_a_cancel_that_comes_after_success_changes_nothing(app: App, start: Star
 
 
 def test_stop_lets_running_jobs_end_and_claims_no_more(app: App, start: Start, the: Jobs) -> None:
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
 
     @app.task
     async def running() -> str:
+        begun.set()
         while not release.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         return "ended"
 
     first = running.enqueue()
     worker = start(app)
-    the.wait(first, "running")
+    assert begun.wait(10)
 
     worker.stop()
     wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper._draining)
