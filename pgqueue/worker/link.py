@@ -45,14 +45,7 @@ WITNESSES = 24  # heartbeats whose place in the log is remembered
 class Link:
     """The worker's place in the database."""
 
-    def __init__(
-        self,
-        app: App,
-        options: WorkerOptions,
-        outbox: Outbox,
-        *,
-        queues: Sequence[str],
-    ) -> None:
+    def __init__(self, app: App, options: WorkerOptions, outbox: Outbox, *, queues: Sequence[str]) -> None:
         self._app = app
         self._options = options
         self._outbox = outbox

@@ -29,15 +29,16 @@ def the(database: Database) -> Any:
     jobs.conn.close()
 
 
+@pytest.mark.parametrize("how", ["crash", "stop"])
 def test_jobs_go_on_after_the_server_crashed_and_restarted(
-    work: Callable[..., Fleet], database: Database, the: Again, ledger: Ledger
+    work: Callable[..., Fleet], database: Database, the: Again, ledger: Ledger, how: str
 ) -> None:
     fleet = work("--processes", "2", "--lease", str(LEASE), "-c", "5", address=database.dsn)
     pids = fleet.ready(2)
     jobs = [the.put("hold.async", '{"seconds": 0.3}') for _ in range(60)]
     wait_until(lambda: len(ledger.read("end")) > 5)
 
-    database.crash()
+    getattr(database, how)()
     database.start()
     the.reconnect()
 
