@@ -150,7 +150,8 @@ def test_a_duty_that_is_refused_stops_neither_the_others_nor_the_right_to_judge(
     worker = Worker(conn, lease="1 s")
     keepalive = Keepalive(
         dsn, "pgqueue", Lease(1.0), worker_id=lambda: worker.id, describe=lambda: {"running": 0, "listener_pid": None},
-        loop_turned_at=time.monotonic, on_beat=lambda jobs: None, on_lost=lambda worker_id: None, duties=[bad, good],
+        loop_turned_at=time.monotonic, on_beat=lambda jobs: None, on_lost=lambda worker_id: None,
+        on_server=lambda server, witness: None, duties=[bad, good],
     )  # fmt: skip
     keepalive.start()
     try:

@@ -184,7 +184,8 @@ async def test_every_connection_of_a_worker_is_watched(dsn: str, conn: "psycopg.
     show = "select current_setting('client_connection_check_interval'), current_setting(%s)"
     keepalive = Keepalive(
         dsn, "pgqueue", Lease(1.0), worker_id=lambda: None, describe=dict, loop_turned_at=time.monotonic,
-        on_beat=lambda jobs: None, on_lost=lambda worker_id: None, duties=[],
+        on_beat=lambda jobs: None, on_lost=lambda worker_id: None,
+        on_server=lambda server, witness: None, duties=[],
     )  # fmt: skip
     steps = Session(dsn, "pgqueue")
     await steps.connect()
