@@ -61,7 +61,7 @@ class Pools:
             raise self._exhausted() from error
         try:
             yield conn
-        except psycopg.errors.ReadOnlySqlTransaction:
+        except DatabaseUnavailable:
             conn.close()  # it leads to a standby, or to what has become one: the next one looks for the primary again
             raise
         finally:
@@ -78,7 +78,7 @@ class Pools:
             raise self._exhausted() from error
         try:
             yield conn
-        except psycopg.errors.ReadOnlySqlTransaction:
+        except DatabaseUnavailable:
             await conn.close()
             raise
         finally:
