@@ -242,7 +242,7 @@ def test_i4_a_zombie_that_comes_again_changes_nothing_of_others(connect: Connect
     act(house, zombie)
     house.worker.lose()
     other = Worker(conn, queues=QUEUES)
-    leases = [*other.step(3, series=2).leases, *other.claim_alone()]
+    leases = [*other.step(10, series=2).leases, *other.claim_alone()]
     before = picture(conn)
 
     found = act(house, zombie)

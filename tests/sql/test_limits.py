@@ -226,7 +226,7 @@ def test_a_job_in_line_that_is_replaced_by_a_later_one_is_not_called_early(conn:
 
 
 def test_jobs_that_fill_the_room_leave_those_with_limits_for_the_next_claim(conn: Conn, worker: Worker) -> None:
-    """Retries that hold their groups' turns pass beyond the room when many are looked at: the rest of it was negative."""
+    """Retries that hold their groups' turns pass beyond the room when many are looked at: its rest was negative."""
     rule(conn, rate=1, per=timedelta(hours=1))
     groups = [enqueue(conn, group_key=name) for name in "abc"]
     turns = worker.claim()
