@@ -9,7 +9,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 10.0) -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, poll: float = POLL_SECONDS) -> T:
     """Return the predicate's first true value. Fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -18,7 +18,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = 10.0) -> T:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {_name(predicate)}, last {value!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
 
 async def wait_until_async(predicate: Callable[[], Awaitable[T] | T], timeout: float = 10.0) -> T:  # noqa: ASYNC109
