@@ -68,26 +68,26 @@ MUTANTS = (
         "settle-by-id-only",
         [(SETTLE, "g.id = j.id and g.token = j.token", "g.id = j.id"),
          (SHORT, "j.id = g.id and j.token = g.token", "j.id = g.id")],
-        ["plain:settle,rescue,reclaim"],
+        ["plain:rescue-and-reclaim,settle"],
         ["I3", "I4"],
     ),
     Mutant(
         "settle-by-state-only",
         [(SETTLE, "g.id = j.id and g.token = j.token", "g.id = j.id and j.worker_id is not null"),
          (SHORT, "j.id = g.id and j.token = g.token", "j.id = g.id and j.worker_id is not null")],
-        ["plain:settle,rescue,reclaim"],
+        ["plain:rescue-and-reclaim,settle"],
         ["I4"],
     ),
     Mutant(
         "short-settle-by-id-only",
         [(SHORT, "j.id = g.id and j.token = g.token", "j.id = g.id")],
-        ["plain:settle-short,rescue,reclaim"],
+        ["plain:rescue-and-reclaim,settle-short"],
         ["I3", "I4"],
     ),
     Mutant(
         "guard-without-token",
         [("60_guard.sql", "j.id = guard.id and j.token = guard.token for update", "j.id = guard.id for update")],
-        ["plain:complete,rescue,reclaim"],
+        ["plain:rescue-and-reclaim,complete"],
         ["I4", "I6"],
     ),
     Mutant(
@@ -103,7 +103,7 @@ MUTANTS = (
          (RESCUE, "where q.worker_id = _worker.id order by q.id for update skip locked) j;",
                   "where q.id = any (_stale) and q.worker_id is not null order by q.id for update skip locked) j;"),
          (RESCUE, "  _one jsonb;", "  _one jsonb;\n  _stale bigint[];")],
-        ["plain:hand-back,rescue,reclaim"],
+        ["plain:rescue,hand-back-and-reclaim"],
         ["I4", "I3"],
     ),
     Mutant(
@@ -232,7 +232,7 @@ MUTANTS = (
     Mutant(
         "release-without-token",
         [(SETTLE, "g.id = j.id and g.token = j.token", "g.id = j.id and (g.token = j.token or g.outcome = 'released' and j.worker_id is not null)")],
-        ["plain:hand-back,rescue,reclaim"],
+        ["plain:rescue-and-reclaim,hand-back"],
         ["I4"],
     ),
     Mutant(

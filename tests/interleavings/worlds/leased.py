@@ -27,6 +27,14 @@ def plain(stage: Stage) -> Moves:
         "claim-silent": lambda _: tx("claim", claim(silent)),
         "rescue": lambda _: tx("rescue", sql("select pgqueue.rescue()")),
         "reclaim": lambda n: claimers.script(n, then="succeeded"),
+        "rescue-and-reclaim": lambda n: [
+            *tx("rescue", sql("select pgqueue.rescue()")),
+            *claimers.script(n, then="succeeded"),
+        ],
+        "hand-back-and-reclaim": lambda n: [
+            *tx("hand back", moves.settle(silent, mine, outcome="released")),
+            *claimers.script(n),
+        ],
         "claim": claimers.script,
         "leave": lambda _: tx("leave", sql("select pgqueue.leave(%s)", silent.id)),
         "recover": lambda _: tx("recover", sql("select pgqueue.recover(%s, %s)", silent.id, mine.token)),
@@ -60,7 +68,7 @@ def running(stage: Stage) -> Moves:
         "complete": lambda _: tx("complete", *moves.complete(mine)),
         "complete-and-fail": lambda _: tx("complete", *moves.complete(mine), end=ROLLS_BACK),
         "rescue": lambda _: tx("rescue", sql("select pgqueue.rescue()")),
-        "claim": lambda n: claimers.script(n, then="succeeded"),
+        "claim": claimers.script,
         "claim-series": lambda n: claimers.script(n, series=5),
         "leave": lambda _: tx("leave", sql("select pgqueue.leave(%s)", silent.id)),
         "recover": lambda _: tx("recover", sql("select pgqueue.recover(%s, %s)", silent.id, mine.token)),

@@ -20,7 +20,7 @@ def waiting(stage: Stage) -> Moves:
     return {
         "claim": claimers.script,
         "claim-and-fail": lambda n: claimers.script(n, then="failed"),
-        "claim-series": lambda n: claimers.script(n, then="succeeded", series=5),
+        "claim-series": lambda n: claimers.script(n, series=5),
         "claim-one": lambda n: claimers.script(n, max_jobs=1),
         "cancel": lambda _: tx("cancel", sql("select pgqueue.cancel(%s)", first)),
         "cancel-second": lambda _: tx("cancel the second", sql("select pgqueue.cancel(%s)", second)),
@@ -107,7 +107,7 @@ def schedules(stage: Stage) -> Moves:
         "change": lambda _: tx("change", sql("select pgqueue.schedule('s', 't', every => '2 hours')")),
         "unschedule": lambda _: tx("unschedule", sql("select pgqueue.unschedule('s')")),
         "failed": lambda _: tx("note an error", sql("select pgqueue.schedule_failed('s', %s, %s, 'no', '1 s')", since, expected)),
-        "claim": lambda n: claimers.script(n, then="succeeded"),
+        "claim": claimers.script,
     }  # fmt: skip
 
 
