@@ -80,12 +80,12 @@ def guard(worker: Worker, lease: Lease) -> list[Call]:
     return [lambda conn: engine.guard(conn, lease), look]
 
 
-def claim(worker: Worker, found: list[Lease] | None = None, **options: Any) -> Call:
-    """Claim what is due, else what has to run alone; what it brings is put into `found`."""
-    queue = options.get("queue", "default")
+def claim(worker: Worker, found: list[Lease] | None = None, *, alone: bool = False, **options: Any) -> Call:
+    """Claim what is due, or, as an idle worker does, first what has to run alone; what it brings is put into `found`."""
 
     def call(conn: Conn) -> None:
-        for lease in worker.step(conn=conn, **options).leases or worker.claim_alone(conn=conn, queue=queue):
+        suspects = worker.claim_alone(conn=conn) if alone else []
+        for lease in suspects or worker.step(conn=conn, **options).leases:
             note_claim(conn, worker, lease)
             if found is not None:
                 found.append(lease)

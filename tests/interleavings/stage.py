@@ -35,7 +35,13 @@ begin
   perform setval('pgqueue.job_ids', 1, false);
 end $$
 """  # a function, because it keeps its plans
-ROUNDS = 15
+QUEUES = ("default", "limited", "later")
+ROUNDS = 20
+UNHINDERED = """
+delete from pgqueue.paused_queues;
+update pgqueue.limit_rules set rate = 1000000, burst = 1000 where rate is not null;
+update pgqueue.lanes set tat = null, slot = null where tat is not null
+"""
 ASIDE = """
 update pgqueue.worker_processes w set heartbeat_at = w.heartbeat_at - 2 * w.lease where w.lost_at is null and w.id <> %s;
 """
@@ -78,16 +84,19 @@ class Stage:
 
     def drain(self) -> list[str]:
         """Let a worker finish what is left, beside a keeper; whatever it cannot finish is told (I5)."""
-        self.conn.execute("delete from pgqueue.paused_queues")
+        self.conn.execute(UNHINDERED)
         worker = Worker(self.conn)
         self.conn.execute(ASIDE, [worker.id])
         self.conn.execute("select pgqueue.rescue()")
         held: list[Lease] = []
         for _ in range(ROUNDS):
-            step = worker.step(100, outcomes=[lease.outcome("succeeded") for lease in held] or None)
-            if step.stale or step.lost:
-                return [f"I5 while draining: stale {step.stale}, lost {step.lost}"]
-            held = step.leases or worker.claim_alone()
+            stale = worker.settle(*(lease.outcome("succeeded") for lease in held)) if held else []
+            if stale:
+                return [f"I5 while draining: stale {stale}"]
+            held = next(
+                filter(None, (claim(queue=queue) for queue in QUEUES for claim in (worker.claim_alone, worker.claim))),
+                [],
+            )
             for lease in held:
                 note_claim(self.conn, worker, lease)
             if not held:
@@ -98,7 +107,9 @@ class Stage:
                 self.conn.execute(KEEPER)
                 for (stuck,) in self.conn.execute(WAITS_FOR_AN_OPERATOR).fetchall():
                     self.conn.execute("select pgqueue.cancel(%s)", [stuck])
-        left = self.conn.execute("select id, task, run_at, worker_id, suspect from pgqueue.queued_jobs").fetchall()
+        left = self.conn.execute(
+            "select id, task, run_at::text, worker_id, suspect from pgqueue.queued_jobs"
+        ).fetchall()
         return [f"I5: a worker loop cannot finish {left}"]
 
     @contextmanager

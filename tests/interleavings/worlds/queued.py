@@ -50,7 +50,7 @@ def waiting(stage: Stage) -> Moves:
 
 
 def lines(stage: Stage) -> Moves:
-    """Two jobs of a group are due, two of a limit, and one in an hour."""
+    """Two jobs of a group are due, two of a limit, and one in an hour; claims are of one kind each."""
     conn = stage.conn
     conn.execute(RULE, ("l", None, None, 1))
     one, two = (job(conn, group_key="g") for _ in range(2))
