@@ -81,7 +81,7 @@ def guard(worker: Worker, lease: Lease) -> list[Call]:
 
 
 def claim(worker: Worker, found: list[Lease] | None = None, *, alone: bool = False, **options: Any) -> Call:
-    """Claim what is due, or, as an idle worker does, first what has to run alone; what it brings is put into `found`."""
+    """Claim what is due, or, as an idle worker does, what has to run alone; what it brings is put into `found`."""
 
     def call(conn: Conn) -> None:
         suspects = worker.claim_alone(conn=conn) if alone else []
