@@ -1,16 +1,15 @@
 # ruff: noqa: E501 - SQL is told on one line
 """Engines with one thing broken, each as others have shipped it, and the casts that have to catch it.
 
-A mutant is made from the living text of the engine's functions: each of its changes must fit exactly once, so that none
-can rot unseen.
+A mutant is made from the living text of the engine's functions: each of its changes must fit exactly once (or as often
+as it says at most, where the engine has a lock in two places), so that none can rot unseen.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.interleavings.runner import PAUSE
-
-Change = tuple[str, str, str]
+from tests.interleavings.stage import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,6 @@ class Mutant:
 
 SETTLE, SHORT, RESCUE = "30_settle.sql", "31_settle_succeeded.sql", "39_rescue.sql"
 LOOK = "    select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost'"
-JOBS = "from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id for update skip locked) j;"
 # Between the lock of a lost worker's row and the look at its jobs: where a claim could slip in, if the row were not locked.
 PAUSED_RESCUE: Change = (RESCUE, LOOK, f"    {PAUSE}\n{LOOK}")
 # Between the two looks of a key: where its holder can settle.
@@ -48,8 +46,8 @@ PAUSED_GROUP: Change = (
 )
 PAUSED_LIMIT: Change = (
     "45_gate_limits.sql",
-    "          _states[_place] := case when found then 'open' else 'busy' end;",
-    f"          _states[_place] := case when found then 'open' else 'busy' end;\n          {PAUSE}",
+    "      _places := _places || _place;\n",
+    f"      {PAUSE}\n      _places := _places || _place;\n",
 )
 PAUSED_TICK: Change = (
     "68_tick.sql",
@@ -100,8 +98,8 @@ MUTANTS = (
         "rescue-by-a-stale-snapshot",
         [(RESCUE, LOOK, "    _stale := array(select q.id from pgqueue.queued_jobs q where q.worker_id = _worker.id);\n"
                         f"    {PAUSE}\n" + LOOK.replace("'token', j.token", "'token', j.token")),
-         (RESCUE, "where q.worker_id = _worker.id order by q.id for update skip locked) j;",
-                  "where q.id = any (_stale) and q.worker_id is not null order by q.id for update skip locked) j;"),
+         (RESCUE, "select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id",
+                  "select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.id = any (_stale) and q.worker_id is not null order by q.id"),
          (RESCUE, "  _one jsonb;", "  _one jsonb;\n  _stale bigint[];")],
         ["plain:rescue,hand-back-and-reclaim"],
         ["I4", "I3"],
@@ -127,7 +125,7 @@ MUTANTS = (
     ),
     Mutant(
         "count-what-remains-without-the-nodes-lock",
-        [("29_advance_nodes.sql", "and not n.gather order by n.rank, n.id for no key update;", "and not n.gather order by n.rank, n.id;"),
+        [("29_advance_nodes.sql", "and not n.gather order by n.rank, n.id for no key update;", "and not n.gather order by n.rank, n.id;", 2),
          ("29_advance_nodes.sql", "select n.id, n.pending - s.pending as pending,",
           "select n.id, (select count(*) from pgqueue.flow_links l join pgqueue.flow_nodes p on p.id = l.parent_id where l.child_id = n.id and p.outcome is null)::integer as pending,"),
          ("29_advance_nodes.sql", "pgqueue.judge(n.pending - s.pending,",
@@ -160,7 +158,7 @@ MUTANTS = (
     Mutant(
         "permits-without-the-lanes-lock",
         [("45_gate_limits.sql", "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;",
-          "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place];")],
+          "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place];", 2)],
         ["lines:claim-limit,claim-limit"],
         ["I9"],
     ),
@@ -173,7 +171,7 @@ MUTANTS = (
     Mutant(
         "rate-without-the-lanes-lock",
         [("45_gate_limits.sql", "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place] for update skip locked;",
-          "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place];")],
+          "where l.kind = 'limit' and l.name = _names[_place] and l.key = _keys[_place];", 2)],
         ["rates:claim-one,claim-one"],
         ["I9"],
     ),

@@ -56,6 +56,9 @@ select pgqueue.sweep_cancel_requests(), pgqueue.fold_nodes(), pgqueue.hand_on_id
 """
 
 
+Change = tuple[str, str, str] | tuple[str, str, str, int]  # file, what it says, what it is to say, how often at most
+
+
 class Stage:
     """A database, a connection that sets up and asks, and a conductor."""
 
@@ -113,14 +116,13 @@ class Stage:
         return [f"I5: a worker loop cannot finish {left}"]
 
     @contextmanager
-    def engine(self, *changes: tuple[str, str, str]) -> Iterator[None]:
-        """Change functions of the engine, each (file, old, new) in its living text, where `old` is there exactly once."""
-        originals = {file: (FUNCTIONS / file).read_text(encoding="utf-8") for file, _, _ in changes}
+    def engine(self, *changes: Change) -> Iterator[None]:
+        """Change functions of the engine; each change must fit its living text."""
+        originals = {change[0]: (FUNCTIONS / change[0]).read_text(encoding="utf-8") for change in changes}
         texts = dict(originals)
-        for file, old, new in changes:
-            assert texts[file].count(old) == 1, (
-                f"{file} has {texts[file].count(old)} times {old!r}: the change has to follow the engine"
-            )
+        for file, old, new, *most in changes:
+            found = texts[file].count(old)
+            assert 1 <= found <= (most[0] if most else 1), f"{file} has {found} times {old!r}: the change has to follow"
             texts[file] = texts[file].replace(old, new)
         try:
             self._define(texts)
