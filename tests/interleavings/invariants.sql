@@ -79,7 +79,7 @@ from (select n.id, n.pending - coalesce((select sum(d.pending) from pgqueue.flow
 where n.told <> n.counted
 union all
 select 'I6', format('node %s has no parent to wait for and waits', n.id) from pgqueue.flow_nodes n
-where n.blocked and n.pending = 0 and not n.patient and not exists (select from pgqueue.flow_deltas d where d.child_id = n.id)
+where n.blocked and n.pending = 0 and n.breached = 0 and not exists (select from pgqueue.flow_deltas d where d.child_id = n.id)
 union all
 select 'I6', format('node %s was let go before its parent %s had ended', n.id, l.parent_id)
 from pgqueue.flow_nodes n join queued q on q.id = n.id join pgqueue.flow_links l on l.child_id = n.id join pgqueue.flow_nodes p on p.id = l.parent_id

@@ -101,11 +101,11 @@ class Session:
     def renew(self) -> None:
         """Be ready for the next order."""
         self.error = None
-        if self.conn.closed or self.conn.broken:
+        try:
+            self.conn.execute("rollback" if self.conn.info.transaction_status else "select")
+        except psycopg.OperationalError:  # another session has cut it
             self.conn.close()
             self._connect()
-        else:
-            self.conn.execute("rollback" if self.conn.info.transaction_status else "select")
 
     def close(self) -> None:
         self._call = None

@@ -23,6 +23,8 @@ TRIPLES = (
     "running:settle,rescue,claim-series",
     "dead:retry,redrive,enqueue-key",
     "schedules:tick,tick,pause",
+    "plain:complete,cut-a,rescue",
+    "plain:claim-silent,cut-a,rescue",
 )
 WIDE_TRIPLES = (
     "plain:cancel,rescue,reclaim",

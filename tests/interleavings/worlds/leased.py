@@ -41,7 +41,7 @@ def plain(stage: Stage) -> Moves:
         "cancel": lambda _: tx("cancel", sql("select pgqueue.cancel(%s)", one)),
         "cancel-due": lambda _: tx("cancel the other", sql("select pgqueue.cancel(%s)", due)),
         "sweep-requests": lambda _: tx("sweep requests", sql("select pgqueue.sweep_cancel_requests()")),
-        "kill": lambda n: [Step("kill A", cut="A")],
+        "cut-a": lambda _: [Step("cut A", cut="A")],
     }
 
 

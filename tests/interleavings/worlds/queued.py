@@ -56,6 +56,7 @@ def lines(stage: Stage) -> Moves:
     one, two = (job(conn, group_key="g") for _ in range(2))
     three, four = (job(conn, queue="limited", limits={"l": ""}) for _ in range(2))
     job(conn, queue="later", delay="1 h")
+    conn.execute("select pgqueue.make_lane('group', 'default', 'g'), pgqueue.make_lane('limit', 'l', '')")
     claimers = Claimers([Worker(conn) for _ in range(3)])
     return {
         "claim-group": lambda n: claimers.script(n, max_jobs=1),
@@ -75,6 +76,7 @@ def rates(stage: Stage) -> Moves:
     conn = stage.conn
     conn.execute(RULE, ("r", 1, 1, None))
     first, *_ = [job(conn, limits={"r": ""}) for _ in range(3)]
+    conn.execute("select pgqueue.make_lane('limit', 'r', '')")
     claimers = Claimers([Worker(conn) for _ in range(3)])
     return {
         "claim": claimers.script,
