@@ -69,6 +69,7 @@ where q.run_at = 'infinity' and q.worker_id is null and not exists (select from 
 union all
 select 'I6', format('attempt %s of job %s committed its effect and is not recorded as succeeded', f.attempt, f.id) from weave.effects f
 where not exists (select from tried t where t.id = f.id and t.attempt = f.attempt and t.outcome = 'succeeded')
+  and f.id not in (select r.id from weave.removed r)
 union all
 select 'I6', format('job %s had its effect %s times', f.id, count(*)) from weave.effects f group by f.id having count(*) > 1
 union all
