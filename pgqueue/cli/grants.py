@@ -117,4 +117,6 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
         return
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
-        print_line("run `pgq grants --apply` as the schema's owner, or hand the output of `pgq grants --sql` to an administrator")
+        print_line(
+            "run `pgq grants --apply` as the schema's owner, or hand the output of `pgq grants --sql` to an administrator"
+        )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Everything that the database knows about a schema, as sorted lines of text that two schemas can be compared by."""
 
 import psycopg
@@ -9,7 +10,7 @@ from pgqueue.schema import DEFAULT, identifier, literal
 _ACL = """(
   select string_agg(who.name || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end, ' ' order by who.name, a.privilege_type)
   from aclexplode({acl}) a left join pg_roles r on r.oid = a.grantee,
-  lateral (select coalesce(regexp_replace(r.rolname, '^.*_(producer|worker|viewer|admin)$', 'pgqueue_\\1'), 'public')) who (name))"""  # noqa: E501
+  lateral (select coalesce(regexp_replace(r.rolname, '^.*_(producer|worker|viewer|admin)$', 'pgqueue_\\1'), 'public')) who (name))"""
 QUERIES = {
     "schema": f"select obj_description(oid, 'pg_namespace'), {_ACL.format(acl='nspacl')} from pg_namespace where oid = %(oid)s",
     "relations": f"""

@@ -28,7 +28,9 @@ def users(conn: "psycopg.Connection[Any]") -> Iterator[Callable[..., str]]:
 
     yield make
     for name in made:
-        conn.execute(sql.SQL("drop owned by {0} cascade; drop role {0}").format(sql.Identifier(name)).as_string(conn).encode())
+        conn.execute(
+            sql.SQL("drop owned by {0} cascade; drop role {0}").format(sql.Identifier(name)).as_string(conn).encode()
+        )
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Who may call, read and write what: the expectation that the catalogue is held against.
 
 A function, table or view that is not named here fails the test: whoever adds one decides who may use it.

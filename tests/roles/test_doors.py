@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """What strangers and members of the small roles try, and what it does not get them."""
 
 import threading
@@ -27,8 +28,8 @@ OPERATORS = (("=", "text"), ("@>", "jsonb"), ("->>", "jsonb"), ("<=", "integer")
 CALLS = (
     "select pgqueue.enqueue('t', '{\"a\": 1}')",
     "select pgqueue.enqueue('t', '{\"a\": 1}', key => 'k', limits => '\"x\"', fair_key => 'f', group_key => 'g')",
-    "select pgqueue.enqueue_many('[{\"task\": \"t\", \"key\": \"k2\", \"key_policy\": \"replace\"}, {\"task\": \"t\"}]')",
-    "select pgqueue.enqueue_flow('{\"jobs\": [{\"task\": \"a\"}, {\"task\": \"b\", \"after\": [0]}]}')",
+    'select pgqueue.enqueue_many(\'[{"task": "t", "key": "k2", "key_policy": "replace"}, {"task": "t"}]\')',
+    'select pgqueue.enqueue_flow(\'{"jobs": [{"task": "a"}, {"task": "b", "after": [0]}]}\')',
 )
 
 
@@ -41,8 +42,13 @@ def _shadow(conn: "psycopg.Connection[Any]", schema: str) -> None:
         if "any" in arguments:
             continue
         words = arguments.strip("()").replace("variadic ", "").split(", ") if arguments != "()" else []
-        variadic = [f"variadic a{i} {w}" if "variadic" in arguments and i == len(words) - 1 else f"a{i} {w}" for i, w in enumerate(words)]
-        conn.execute(f"create function {schema}.{name}({', '.join(variadic)}) returns {returned} language plpgsql as $$ {body} $$".encode())
+        variadic = [
+            f"variadic a{i} {w}" if "variadic" in arguments and i == len(words) - 1 else f"a{i} {w}"
+            for i, w in enumerate(words)
+        ]
+        conn.execute(
+            f"create function {schema}.{name}({', '.join(variadic)}) returns {returned} language plpgsql as $$ {body} $$".encode()
+        )
     for index, (sign, kind) in enumerate(OPERATORS):
         right = "text" if sign == "->>" else kind
         returned = "text" if sign == "->>" else "boolean"
@@ -77,7 +83,9 @@ def test_an_attackers_tables_functions_and_operators_are_not_used(
 
 def test_that_attack_catches_a_function_that_does_not_set_its_path(as_: As, conn: "psycopg.Connection[Any]") -> None:
     conn.execute("create table public.catches (who text); grant insert on public.catches to public")
-    conn.execute("create function public.caught() returns void language sql as $$ insert into public.catches values (current_user) $$")
+    conn.execute(
+        "create function public.caught() returns void language sql as $$ insert into public.catches values (current_user) $$"
+    )
     conn.execute(
         "create function pgqueue.careless() returns boolean language plpgsql security definer "
         "as $$ begin return octet_length('x') = 1; end $$; grant execute on function pgqueue.careless to pgqueue_producer"
@@ -135,7 +143,9 @@ def test_forged_notifications_and_listeners_decide_nothing(as_: As, conn: "psyco
     assert [lease.id for lease in Worker(conn).claim()] == [job]
 
 
-def test_a_strangers_advisory_locks_hold_nothing_up_but_what_is_made_ahead(as_: As, conn: "psycopg.Connection[Any]") -> None:
+def test_a_strangers_advisory_locks_hold_nothing_up_but_what_is_made_ahead(
+    as_: As, conn: "psycopg.Connection[Any]"
+) -> None:
     stranger = as_("stranger")
     keys = column(conn, "select pgqueue.wake_key(q) from unnest(array['default', null, '', 'g']) q")
     lanes = "select hashtextextended('pgqueue' || chr(31) || k || chr(31) || 'default' || chr(31) || 'g', 20261122) from unnest(array['group', 'fair']) k"
@@ -166,7 +176,10 @@ def test_a_job_named_like_a_function_of_python_stays_unknown(dsn: str, conn: "ps
     def known() -> None:
         ran.set()
 
-    forged = [enqueue(conn, name, args={"command": "true"}) for name in ("os.system", "os:system", "builtins.eval", "tests.roles.matrix")]
+    forged = [
+        enqueue(conn, name, args={"command": "true"})
+        for name in ("os.system", "os:system", "builtins.eval", "tests.roles.matrix")
+    ]
     enqueue(conn, "known")
     worker = Running(app)
     worker.start()
@@ -184,7 +197,8 @@ def test_a_job_named_like_a_function_of_python_stays_unknown(dsn: str, conn: "ps
 def test_only_functions_that_enqueue_answer_a_producer(as_: As, conn: "psycopg.Connection[Any]") -> None:
     producer = as_("producer")
     open_to_it = column(
-        producer, "select proname from pg_proc where pronamespace = 'pgqueue'::regnamespace and has_function_privilege(oid, 'execute')"
+        producer,
+        "select proname from pg_proc where pronamespace = 'pgqueue'::regnamespace and has_function_privilege(oid, 'execute')",
     )
 
     assert set(open_to_it) == ENQUEUE
@@ -204,7 +218,10 @@ def test_a_worker_cannot_make_years_of_partitions_or_drop_history(as_: As, conne
         with pytest.raises(psycopg.Error) as refused:
             worker.execute(statement.encode())
         assert refused.value.sqlstate == sqlstate
-    for partition in column(connect(), "select relname from pg_class where relispartition and relnamespace = 'pgqueue'::regnamespace and relkind = 'r'"):
+    for partition in column(
+        connect(),
+        "select relname from pg_class where relispartition and relnamespace = 'pgqueue'::regnamespace and relkind = 'r'",
+    ):
         assert scalar(worker, "select pgqueue.drop_day(%s)", partition) is False
     for name in ("dead_jobs", "job_args", "nothing", "", None, "x; drop table pgqueue.dead_jobs"):
         assert scalar(worker, "select pgqueue.drop_day(%s)", name) is False

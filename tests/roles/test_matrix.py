@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Who may do what, taken from the catalogue: a new function, table or view without its row in the matrix fails."""
 
 from typing import Any
@@ -5,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.roles.matrix import CONTENTS, ENQUEUE, OWNERS, ROLES, VIEWS, callers, rights
 from tests.roles.conftest import As
+from tests.roles.matrix import CONTENTS, ENQUEUE, OWNERS, ROLES, VIEWS, callers, rights
 from tests.sql.engine import column, enqueue, scalar
 
 FUNCTIONS = """
@@ -24,7 +25,11 @@ def test_each_function_may_be_called_by_those_it_is_for(conn: "psycopg.Connectio
     found, expected = {}, {}
 
     for name, oid in conn.execute(FUNCTIONS).fetchall():
-        found[name] = {r for r in ROLES if scalar(conn, "select has_function_privilege(%s, %s::oid, 'execute')", f"pgqueue_{r}", oid)}
+        found[name] = {
+            r
+            for r in ROLES
+            if scalar(conn, "select has_function_privilege(%s, %s::oid, 'execute')", f"pgqueue_{r}", oid)
+        }
         expected[name] = callers(name)
 
     assert len(found) > 100
@@ -36,7 +41,11 @@ def test_each_table_and_view_gives_each_role_its_rights(conn: "psycopg.Connectio
 
     for name, oid in conn.execute(RELATIONS).fetchall():
         found[name] = {
-            r: {p for p in PRIVILEGES if scalar(conn, "select has_table_privilege(%s, %s::oid, %s)", f"pgqueue_{r}", oid, p)}
+            r: {
+                p
+                for p in PRIVILEGES
+                if scalar(conn, "select has_table_privilege(%s, %s::oid, %s)", f"pgqueue_{r}", oid, p)
+            }
             for r in ROLES
         }
         expected[name] = rights(name)
@@ -68,7 +77,9 @@ def test_nobody_else_may_do_anything(conn: "psycopg.Connection[Any]") -> None:
     assert public == []
 
 
-def test_functions_with_their_owners_rights_are_few_and_end_their_path_in_pg_temp(conn: "psycopg.Connection[Any]") -> None:
+def test_functions_with_their_owners_rights_are_few_and_end_their_path_in_pg_temp(
+    conn: "psycopg.Connection[Any]",
+) -> None:
     definers = dict(conn.execute(DEFINERS).fetchall())
 
     assert set(definers) == ENQUEUE | OWNERS
@@ -92,8 +103,10 @@ def test_a_producer_enqueues_and_that_is_all(as_: As, conn: "psycopg.Connection[
     producer = as_("producer")
 
     job = enqueue(producer, "mail.send", args={"to": 7}, key="k", queue="mail", meta={"a": 1}, limits={"x": "y"})
-    many = column(producer, "select pgqueue.enqueue_many('[{\"task\": \"t\"}, {\"task\": \"t\", \"group_key\": \"g\"}]')")
-    flow = producer.execute("select ids from pgqueue.enqueue_flow(%s::jsonb)", ['{"jobs": [{"task": "a"}, {"task": "b", "after": [0]}]}']).fetchone()
+    many = column(producer, 'select pgqueue.enqueue_many(\'[{"task": "t"}, {"task": "t", "group_key": "g"}]\')')
+    flow = producer.execute(
+        "select ids from pgqueue.enqueue_flow(%s::jsonb)", ['{"jobs": [{"task": "a"}, {"task": "b", "after": [0]}]}']
+    ).fetchone()
 
     assert flow is not None
     assert set(column(conn, "select id from pgqueue.jobs")) == {job, *many, *flow[0]}
@@ -137,12 +150,22 @@ def test_a_viewer_sees_the_views_without_their_contents(as_: As, conn: "psycopg.
         cursor = viewer.execute(f"select * from pgqueue.{view}".encode())
         names = [part.name for part in cursor.description or ()]
         rows = cursor.fetchall()
-        seen = {value for row in rows for name, value in zip(names, row, strict=True) if name in CONTENTS and view != "schedules"}
+        seen = {
+            value
+            for row in rows
+            for name, value in zip(names, row, strict=True)
+            if name in CONTENTS and view != "schedules"
+        }
         assert seen <= {None}, view
         assert "canary" not in str(rows), view
     assert scalar(conn, "select count(*) from pgqueue.jobs where args::text like '%canary%'") == 4
     assert scalar(viewer, "select count(*) from pgqueue.jobs") == 4
-    for attempt in ("select * from pgqueue.job_args", "select * from pgqueue.dead_jobs", "select pgqueue.enqueue('t')", "select pgqueue.backlog()"):
+    for attempt in (
+        "select * from pgqueue.job_args",
+        "select * from pgqueue.dead_jobs",
+        "select pgqueue.enqueue('t')",
+        "select pgqueue.backlog()",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             viewer.execute(attempt.encode())
 
@@ -155,11 +178,20 @@ def test_a_cheap_function_of_a_viewers_own_sees_no_contents_either(as_: As, conn
         "as $$ begin if $1::text like '%canary%' then raise exception 'seen: %', $1; end if; return true; end $$"
     )
 
-    for view, name in (("jobs", "args"), ("jobs", "result"), ("jobs", "error"), ("attempts", "error"), ("steps", "result"), ("flow_jobs", "result")):
+    for view, name in (
+        ("jobs", "args"),
+        ("jobs", "result"),
+        ("jobs", "error"),
+        ("attempts", "error"),
+        ("steps", "result"),
+        ("flow_jobs", "result"),
+    ):
         viewer.execute(f"select count(*) from pgqueue.{view} where pg_temp.leak({name})".encode())
 
 
-def test_a_viewer_who_may_read_the_arguments_sees_the_contents(connect: Any, dsn: str, users: Any, conn: "psycopg.Connection[Any]") -> None:
+def test_a_viewer_who_may_read_the_arguments_sees_the_contents(
+    connect: Any, dsn: str, users: Any, conn: "psycopg.Connection[Any]"
+) -> None:
     _fill(conn)
     user = users("pgqueue_viewer")
     conn.execute(f"grant select on pgqueue.job_args to {user}".encode())
@@ -185,7 +217,9 @@ def _fill(conn: "psycopg.Connection[Any]") -> None:
         leases[ids[2]].outcome("failed", error=error, delay=60),
     )
     enqueue(conn, args={"x": "canary"}, run_at="2100-01-01T00:00:00Z")
-    conn.execute("insert into pgqueue.job_schedules (name, task, args, every, since) values ('s', 't', '{\"x\": \"canary\"}', '1 h', now())")
+    conn.execute(
+        "insert into pgqueue.job_schedules (name, task, args, every, since) values ('s', 't', '{\"x\": \"canary\"}', '1 h', now())"
+    )
     conn.execute(
         "insert into pgqueue.flow_nodes (id, rank, flow_id, place, role, queue, task, outcome, result) "
         "values (999, 999, 998, 0, 'member', 'q', 't', 'succeeded', '\"canary\"')"
