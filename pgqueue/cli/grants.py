@@ -46,7 +46,7 @@ def grants(
     sql: Annotated[bool, typer.Option("--sql", help="Only print the statements, for psql.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Make missing roles and give them their rights.")] = False,
 ) -> None:
-    """Show the roles of the queue and what they lack; --apply mends that, and `pgq grants KIND --to USER` lets a user in.
+    """Show the queue's roles and what they lack; --apply mends that, `pgq grants KIND --to USER` lets a user in.
 
     Needs the role that owns the schema, and to make roles CREATEROLE. --sql prints what somebody else can run instead.
     """
@@ -118,5 +118,5 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
         print_line(
-            "run `pgq grants --apply` as the schema's owner, or hand the output of `pgq grants --sql` to an administrator"
+            "run `pgq grants --apply` as the schema's owner, or have an administrator run the output of `pgq grants --sql`"
         )
