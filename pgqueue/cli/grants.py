@@ -118,5 +118,5 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
         print_line(
-            "run `pgq grants --apply` as the schema's owner, or have an administrator run the output of `pgq grants --sql`"
+            "run `pgq grants --apply` as the schema's owner, or have an administrator run what `--sql` prints"
         )

@@ -2,7 +2,8 @@
 
 A day is detached concurrently and then dropped, both under a lock timeout: readers and writers of other days go on,
 and a long transaction in the way only puts it off. Only the tables' owner may do so; any other worker asks
-`drop_day`. Arguments of unfinished and dead jobs are carried forward first; those of a day go one day after its history. Runs on a connection of its own, since it may have to wait.
+`drop_day`. Arguments of unfinished and dead jobs are carried forward first; those of a day go one
+day after its history. Runs on a connection of its own, since it may have to wait.
 """
 
 from __future__ import annotations
