@@ -37,7 +37,7 @@ def _shadow(conn: "psycopg.Connection[Any]", schema: str) -> None:
     """Tables, functions and operators named like those that our functions use, which tell with whose rights they ran."""
     for name in SHADOWED:
         conn.execute(f"create table {schema}.{name} (like pg_catalog.pg_class)".encode())
-    body = "begin perform public.caught(); return null; end"
+    body, silent = ("begin perform public.caught(); return null; end", "begin perform public.caught(); end")
     for name, (arguments, returned) in FUNCTIONS.items():
         if "any" in arguments:
             continue
@@ -47,7 +47,7 @@ def _shadow(conn: "psycopg.Connection[Any]", schema: str) -> None:
             for i, w in enumerate(words)
         ]
         conn.execute(
-            f"create function {schema}.{name}({', '.join(variadic)}) returns {returned} language plpgsql as $$ {body} $$".encode()
+            f"create function {schema}.{name}({', '.join(variadic)}) returns {returned} language plpgsql as $$ {silent if returned == 'void' else body} $$".encode()
         )
     for index, (sign, kind) in enumerate(OPERATORS):
         right = "text" if sign == "->>" else kind

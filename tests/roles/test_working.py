@@ -3,9 +3,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from pgqueue import App, chain
 from pgqueue.keeper.retention import drop_expired_days
@@ -13,6 +11,9 @@ from tests.roles.conftest import As
 from tests.sql.engine import Worker, column, enqueue, rescue, scalar
 from tests.support.running import Running
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def test_a_worker_who_owns_nothing_runs_jobs_steps_flows_and_limits(
@@ -40,8 +41,12 @@ def test_a_worker_who_owns_nothing_runs_jobs_steps_flows_and_limits(
     worker = Running(app)
     worker.start()
     try:
-        wait_until(lambda: scalar(conn, "select count(*) from pgqueue.jobs where state = 'succeeded' and task <> 'often'") == 6)
-        wait_until(lambda: scalar(conn, "select count(*) from pgqueue.jobs where state = 'succeeded' and task = 'often'") > 0)
+        wait_until(
+            lambda: scalar(conn, "select count(*) from pgqueue.jobs where state = 'succeeded' and task <> 'often'") == 6
+        )
+        wait_until(
+            lambda: scalar(conn, "select count(*) from pgqueue.jobs where state = 'succeeded' and task = 'often'") > 0
+        )
     finally:
         worker.stop()
         worker.join()
@@ -61,7 +66,9 @@ def test_a_worker_who_owns_nothing_rescues(as_: As, conn: "psycopg.Connection[An
     assert scalar(conn, "select state from pgqueue.jobs where id = %s", job) == "ready"
 
 
-def test_a_worker_who_owns_nothing_drops_the_days_that_are_over(dsn_as: Callable[..., str], conn: "psycopg.Connection[Any]") -> None:
+def test_a_worker_who_owns_nothing_drops_the_days_that_are_over(
+    dsn_as: Callable[..., str], conn: "psycopg.Connection[Any]"
+) -> None:
     conn.execute("select pgqueue.make_partitions('2020-01-01', 2)")
     job = enqueue(conn)
     conn.execute("update pgqueue.job_args set day = '2020-01-01' where id = %s", [job])
