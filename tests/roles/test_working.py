@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - SQL and names of tests are told on one line
 """A member of pgqueue_worker runs everything that a worker runs, and drops history that is over."""
 
 from collections.abc import Callable
