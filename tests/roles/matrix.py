@@ -20,6 +20,7 @@ OWNER_ONLY = {"grant_roles", "role_rights"}
 VIEWED = {"default_burst"}  # the view of limits calls it with the reader's rights
 # What workers call, and what those functions call: with the caller's rights on the tables.
 WORKERS = {
+    "batch_ends", "is_undone", "lock_reach", "recall_skipped",
     "note_failover", "reconcile", "server_state", "timeline_begin", "version_parts",
     "add_nodes", "add_to_flow", "adopt_parents", "advance_nodes", "attempt_evidence", "backlog", "beat", "breaches",
     "call_waiting", "cancel", "cancel_dead", "cancel_flow", "cancel_waiting", "carry_args", "check_new_jobs",
