@@ -117,6 +117,4 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
         return
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
-        print_line(
-            "run `pgq grants --apply` as the schema's owner, or have an administrator run what `--sql` prints"
-        )
+        print_line("run `pgq grants --apply` as the schema's owner, or have an administrator run what `--sql` prints")
