@@ -862,6 +862,23 @@ end $$;
 CREATE FUNCTION pgqueue.default_burst(rate double precision, per interval) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (GREATEST((1)::double precision, ceil(((rate / (EXTRACT(epoch FROM per))::double precision) / (10)::double precision))))::integer;
+CREATE FUNCTION pgqueue.drop_day(partition text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '250ms'
+    AS $$
+#variable_conflict use_variable
+declare
+  _day date;
+begin
+  select e.day into _day from pgqueue.expired_days() e where e.partition = drop_day.partition;
+  if not found or partition like 'job\_args\_%'
+     and (exists (select from pgqueue.queued_jobs j where j.args_day = _day) or exists (select from pgqueue.dead_jobs d where d.args_day = _day)) then
+    return false;
+  end if;
+  execute format('drop table %I.%I', pgqueue.schema_name(), partition);
+  return true;
+end $$;
 CREATE FUNCTION pgqueue.drop_limit(name text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -955,7 +972,7 @@ begin
   left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
 CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval, limits jsonb DEFAULT NULL::jsonb, fair_key text DEFAULT NULL::text, group_retry text DEFAULT NULL::text) RETURNS bigint
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
@@ -981,7 +998,7 @@ begin
   return _id;
 end $$;
 CREATE FUNCTION pgqueue.enqueue_flow(flow jsonb) RETURNS TABLE(flow_id bigint, ids bigint[])
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
@@ -1007,7 +1024,7 @@ begin
   return next;
 end $$;
 CREATE FUNCTION pgqueue.enqueue_many(jobs jsonb) RETURNS SETOF bigint
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -1549,6 +1566,33 @@ begin
   update pgqueue.queued_jobs j set run_at = 'infinity' where j.id = any (_late);
   return array(select i from unnest(ids) i where i <> all (coalesce(_late, '{}')));
 end $$;
+CREATE FUNCTION pgqueue.grant_roles() RETURNS TABLE(role text, state text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _kind text;
+  _statement text;
+begin
+  foreach _kind in array array['producer', 'worker', 'viewer', 'admin'] loop
+    role := pgqueue.role_name(_kind);
+    state := 'present';
+    if not exists (select from pg_roles r where r.rolname = role) then
+      begin
+        execute format('create role %I nologin', role);
+        state := 'created';
+      exception
+        when insufficient_privilege then state := 'missing';
+        when duplicate_object or unique_violation then null;  -- another database's migration was quicker
+      end;
+    end if;
+    return next;
+    continue when state = 'missing';
+    for _statement in select r.statement from pgqueue.role_rights(_kind) r where not r.granted loop
+      execute _statement;
+    end loop;
+  end loop;
+end $$;
 CREATE FUNCTION pgqueue.guard(id bigint, token bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1950,7 +1994,7 @@ begin
   end if;
 end $$;
 CREATE FUNCTION pgqueue.make_partitions(first_day date, days integer DEFAULT 14) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -1960,6 +2004,9 @@ declare
   _name text;
   _made integer := 0;
 begin
+  if days not between 0 and 400 or first_day not between '2000-01-01' and '9000-01-01' then
+    raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
+  end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
   foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop
@@ -2916,6 +2963,47 @@ begin
   update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
   return cardinality(_back);
 end $$;
+CREATE FUNCTION pgqueue.role_name(kind text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((CASE WHEN ((octet_length('pgqueue'::text) <= 54) AND ('pgqueue'::text <> 'pg'::text)) THEN 'pgqueue'::text ELSE ('pgq_'::text || md5('pgqueue'::text)) END || '_'::text) || kind);
+CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, granted boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+  with us as (
+    select n.oid, n.nspname, pgqueue.role_name(kind) as role,
+           (select r.oid from pg_roles r where r.rolname = pgqueue.role_name(kind)) as role_oid
+    from pg_namespace n where n.nspname = pgqueue.schema_name()
+  ), relations as (
+    select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
+           case when c.relkind = 'S' then array['usage', 'SELECT']
+                when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
+                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'fair_weights', 'paused_queues') then array['SELECT']
+                else array['SELECT', 'insert', 'update', 'delete'] end as rights
+    from us join pg_class c on c.relnamespace = us.oid
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+      and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
+  ), functions as (
+    select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
+    from us join pg_proc p on p.pronamespace = us.oid
+    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights') and case kind
+      when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
+      when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
+      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_share',
+        'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
+      else kind = 'admin' end
+  )
+  select format('grant usage on schema %I to %I', us.nspname, us.role), coalesce(has_schema_privilege(us.role_oid, us.oid, 'usage'), false)
+  from us where kind in ('producer', 'worker', 'viewer', 'admin')
+  union all
+  select format('grant %s on %s%s to %I', array_to_string(r.rights, ', '), case when r.relkind = 'S' then 'sequence ' else '' end, r.name, us.role),
+         coalesce((select bool_and(case when r.relkind = 'S' then has_sequence_privilege(us.role_oid, r.oid, p) else has_table_privilege(us.role_oid, r.oid, p) end)
+                   from unnest(r.rights) p), false)
+  from us, relations r
+  union all
+  select format('grant execute on function %s to %I', f.name, us.role), coalesce(has_function_privilege(us.role_oid, f.oid, 'execute'), false)
+  from us, functions f
+$_$;
 CREATE FUNCTION pgqueue.run_schedule(name text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4263,7 +4351,10 @@ CREATE VIEW pgqueue.attempts AS
     t.started_at,
     t.finished_at,
     t.outcome,
-    t.error
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN t.error
+            ELSE NULL::jsonb
+        END AS error
    FROM pgqueue.job_attempts t
 UNION ALL
  SELECT f.id AS job_id,
@@ -4275,7 +4366,10 @@ UNION ALL
             WHEN f.succeeded THEN 'succeeded'::text
             ELSE 'cancelled'::text
         END AS outcome,
-    f.error
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN f.error
+            ELSE NULL::jsonb
+        END AS error
    FROM pgqueue.finished_jobs f
   WHERE (f.worker_id IS NOT NULL)
 UNION ALL
@@ -4285,7 +4379,10 @@ UNION ALL
     e.started_at,
     e.finished_at,
     e.outcome,
-    e.error
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN e.error
+            ELSE NULL::jsonb
+        END AS error
    FROM pgqueue.dead_jobs d,
     LATERAL jsonb_to_recordset(d.attempts) e(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb);
 CREATE TABLE pgqueue.cancel_requests (
@@ -4371,7 +4468,10 @@ CREATE VIEW pgqueue.flow_jobs AS
           WHERE (l.child_id = n.id)
           ORDER BY l.place, l.parent_id) AS after,
     ended_at,
-    result
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN result
+            ELSE NULL::jsonb
+        END AS result
    FROM pgqueue.flow_nodes n
   WHERE (flow_id IS NOT NULL);
 CREATE TABLE pgqueue.job_flows (
@@ -4497,8 +4597,14 @@ CREATE VIEW pgqueue.jobs AS
             ELSE 'ready'::text
         END AS state,
     j.priority,
-    a.args,
-    a.meta,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.args
+            ELSE NULL::jsonb
+        END AS args,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.meta
+            ELSE NULL::jsonb
+        END AS meta,
     j.key,
     (a.gates ->> 'group'::text) AS group_key,
     j.attempt,
@@ -4511,7 +4617,7 @@ CREATE VIEW pgqueue.jobs AS
     p.fraction AS progress,
     NULL::jsonb AS result,
         CASE
-            WHEN ((j.failures > 0) OR (j.losses > 0) OR j.suspect) THEN ( SELECT t.error
+            WHEN (((j.failures > 0) OR (j.losses > 0) OR j.suspect) AND ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege)) THEN ( SELECT t.error
                FROM pgqueue.job_attempts t
               WHERE ((t.job_id = j.id) AND (t.error IS NOT NULL))
               ORDER BY t.attempt DESC
@@ -4536,8 +4642,14 @@ UNION ALL
             ELSE 'cancelled'::text
         END AS state,
     f.priority,
-    a.args,
-    a.meta,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.args
+            ELSE NULL::jsonb
+        END AS args,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.meta
+            ELSE NULL::jsonb
+        END AS meta,
     f.key,
     (a.gates ->> 'group'::text) AS group_key,
     f.attempt,
@@ -4551,8 +4663,14 @@ UNION ALL
             WHEN f.succeeded THEN 1
             ELSE NULL::integer
         END AS progress,
-    f.result,
-    f.error,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN f.result
+            ELSE NULL::jsonb
+        END AS result,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN f.error
+            ELSE NULL::jsonb
+        END AS error,
     NULL::text AS progress_note,
     f.failures,
     f.losses,
@@ -4567,8 +4685,14 @@ UNION ALL
     d.queue,
     'dead'::text AS state,
     d.priority,
-    a.args,
-    a.meta,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.args
+            ELSE NULL::jsonb
+        END AS args,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN a.meta
+            ELSE NULL::jsonb
+        END AS meta,
     d.key,
     (a.gates ->> 'group'::text) AS group_key,
     d.attempt,
@@ -4580,7 +4704,10 @@ UNION ALL
     d.worker_id,
     NULL::double precision AS progress,
     NULL::jsonb AS result,
-    d.error,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN d.error
+            ELSE NULL::jsonb
+        END AS error,
     NULL::text AS progress_note,
     d.failures,
     d.losses,
@@ -4788,8 +4915,14 @@ CREATE VIEW pgqueue.schedules AS
     overlap,
     queue,
     priority,
-    args,
-    meta,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN args
+            ELSE NULL::jsonb
+        END AS args,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN meta
+            ELSE NULL::jsonb
+        END AS meta,
     limits,
     last_job_id,
     (declared IS NOT NULL) AS in_code,
@@ -4811,7 +4944,10 @@ CREATE VIEW pgqueue.steps AS
     name,
     attempt,
     stored_at,
-    result
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN result
+            ELSE NULL::jsonb
+        END AS result
    FROM pgqueue.job_steps s;
 CREATE VIEW pgqueue.workers AS
  SELECT id,
@@ -4895,150 +5031,538 @@ CREATE INDEX queued_jobs_claim ON pgqueue.queued_jobs USING btree (queue, priori
 CREATE INDEX queued_jobs_suspect ON pgqueue.queued_jobs USING btree (queue, priority, run_at, id) WHERE suspect;
 ALTER TABLE ONLY pgqueue.schedule_ticks
     ADD CONSTRAINT schedule_ticks_schedule_fkey FOREIGN KEY (schedule) REFERENCES pgqueue.job_schedules(name) ON DELETE CASCADE;
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_producer;
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_worker;
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_viewer;
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.add_nodes(flow_id bigint, entries jsonb, rank bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.add_to_flow(job_id bigint, token bigint, jobs jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.adopt_parents(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_pid integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.cancel(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.cancel(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.cancel(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.cancel_dead(id bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.cancel_flow(flow_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.cancel_flow(flow_id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.cancel_flow(flow_id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.cancel_waiting(id bigint, at timestamp with time zone, reason text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.carry_args(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.carry_args(day date) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.carry_args(day date) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.check_new_jobs(jobs jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone, aging interval, series integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone, aging interval, series integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.claim(worker_id bigint, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], at timestamp with time zone, aging interval, series integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.claim_alone(worker_id bigint, epoch integer, token bigint, queue text, tasks text[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.complete(id bigint, token bigint, result jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.deal(queue text, wanted integer, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.declare_limits(definitions jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.declare_schedules(definitions jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_viewer;
+GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.drop_day(partition text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.drop_day(partition text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.drop_day(partition text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.drop_limit(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.drop_limit(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, reason text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.end_blocked(ids bigint[], at timestamp with time zone, reason text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.ended(ids bigint[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.ended(ids bigint[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_producer;
+GRANT ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_flow(flow jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.enqueue_flow(flow jsonb) TO pgqueue_producer;
+GRANT ALL ON FUNCTION pgqueue.enqueue_flow(flow jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.enqueue_flow(flow jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) TO pgqueue_producer;
+GRANT ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.enqueue_many(jobs jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.enqueue_special(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.ensure_day(at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.expired_days() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.expired_days() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.expired_days() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.flow_entries_error(entries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.flow_entries_error(entries jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.flow_entries_error(entries jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.flow_entry_names() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.flow_entry_names() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.flow_entry_names() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.flow_links_of(entries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.flow_links_of(entries jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.flow_links_of(entries jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.flow_order(size integer, parents integer[], children integer[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.flow_parents(job_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.flow_parents(job_id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.flow_parents(job_id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.fold_nodes() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.fold_nodes() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.fold_nodes() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.gate_groups(ids bigint[], queue text, at timestamp with time zone, room integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.gate_limits(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.gate_shares(ids bigint[], queue text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.grant_roles() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.guard(id bigint, token bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp with time zone, wait boolean) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hand_on_idle() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.hold_key(job_id bigint, queue text, key text, until timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.hold_keys(jobs jsonb, ids bigint[], at timestamp with time zone) TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_nodes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_nodes TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.is_node(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.is_node(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.is_node(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.is_undone(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.is_undone(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.is_undone(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.iso_time(moment timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.job_gates(group_key text, group_retry text, limits jsonb, fair_key text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at timestamp with time zone, id bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.known_schedule(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.known_schedule(name text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.known_schedule(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.lease_states(ids bigint[], tokens bigint[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.leave(worker_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.leave(worker_id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.leave(worker_id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.let_go(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.limits_error(limits jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.limits_error(limits jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.limits_error(limits jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.line_up(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.lock_reach(ids bigint[], mays boolean[], breached integer[], missed integer[], hits integer[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.make_lane(kind text, name text, key text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.make_partitions(first_day date, days integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text, gates jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text, gates jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.meet_holder(holder bigint, task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, key_policy text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, place text, gates jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestamp with time zone, day date) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.misses(condition text, outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.misses(condition text, outcome text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.misses(condition text, outcome text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.new_job_error(job jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.new_job_error(job jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.new_job_names() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.new_job_names() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.park(ids bigint[], kind text, name text, key text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.pause(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.pause(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.pause_schedule(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.pause_schedule(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.priorities(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.priorities(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.priorities(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.recall_skipped(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.recall_skipped(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.recall_skipped(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[], system_identifier bigint, timeline integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[], system_identifier bigint, timeline integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens bigint[], created timestamp with time zone[], ended_ids bigint[], ended_at timestamp with time zone[], spared bigint[], system_identifier bigint, timeline integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.release(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.release_line(kind text, name text, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.remove(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.remove(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.reopen_nodes(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, gates jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, gates jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.replace_job(id bigint, task text, args jsonb, priority integer, run_at timestamp with time zone, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, day date, gates jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.report_progress(reports jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.report_progress(reports jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.report_progress(reports jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.requeue_cancelled(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.requeue_dead(ids bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.requeue_dead_singly(ids bigint[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.rescue(max_jobs integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.rescue(max_jobs integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.rescue(max_jobs integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.resume(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.resume(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.resume_schedule(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.resume_schedule(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.retry(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.retry(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.retry(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.retry_flow(flow_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.retry_flow(flow_id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.retry_flow(flow_id bigint) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.role_name(kind text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.role_name(kind text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.role_name(kind text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.role_rights(kind text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.run_schedule(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.save_schedule(definition jsonb, from_code boolean) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb, limits jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.schedule(name text, task text, cron text, every interval, args jsonb, timezone text, queue text, priority integer, missed text, missed_limit integer, overlap text, jitter interval, meta jsonb, limits jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.schedule_error(definition jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.schedule_failed(name text, since timestamp with time zone, expected_next_at timestamp with time zone, error text, retry_after interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.schema_name() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.schema_name() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.schema_name() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.settle_nodes(ended jsonb, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.settle_succeeded(ids bigint[], tokens bigint[], at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.skips(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.skips(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.skips(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.stored_state(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.stored_state(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.stored_state(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sweep_cancel_requests() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sweep_cancel_requests() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_flows() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sweep_flows() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sweep_flows() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lanes() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sweep_lanes() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sweep_lanes() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_lines() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sweep_lines() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sweep_lines() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sweep_steps(after bigint, max_jobs integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.take_series(heads bigint[], queue text, tasks text[], series integer, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.tell_undone(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.tell_undone(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.tell_undone(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.tick(name text, since timestamp with time zone, expected_next_at timestamp with time zone, ticks timestamp with time zone[], next_at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.timeline_begin() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.timeline_begin() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.timeline_begin() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.told_count(count bigint, one text, many text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.told_count(count bigint, one text, many text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.told_count(count bigint, one text, many text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.told_job(id bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.told_span(span interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.told_span(span interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.told_span(span interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.told_time(at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.told_time(at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.told_time(at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.try_waiting(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.try_waiting(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.try_waiting(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.unknown_flow(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.unknown_flow(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.unknown_flow(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.unknown_job(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.unknown_job(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.unknown_job(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.unknown_outcome(outcome text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.unschedule(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.unschedule(name text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.version_parts(version text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.version_parts(version text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.version_parts(version text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.wake_key(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.wake_key(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.wake_key(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.wake_channel(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.wake_channel(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.wake_channel(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.wake(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.wake(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.wake(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_barrier(id bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_barrier(id bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_barrier(id bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_dependency(id bigint, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_dependency(id bigint, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_dependency(id bigint, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_due(id bigint, run_at timestamp with time zone, failures integer, created_at timestamp with time zone, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_ended(id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_ended(id bigint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_ended(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamp with time zone, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_group(id bigint, queue text, group_key text, run_at timestamp with time zone, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_limits(id bigint, run_at timestamp with time zone, priority smallint, limits jsonb, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_running(worker_id bigint, attempt integer, started_at timestamp with time zone, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_share(id bigint, queue text, fair_key text, priority smallint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.why_workers(queue text, task text, full_too boolean, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.why_workers(queue text, task text, full_too boolean, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.why_workers(queue text, task text, full_too boolean, at timestamp with time zone) TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.dead_jobs TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.dead_jobs TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.finished_jobs TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.finished_jobs TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_attempts TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_attempts TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.compatibility TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.compatibility TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failover_jobs TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failover_jobs TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failovers TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failovers TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.fair_weights TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.fair_weights TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_deltas TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_deltas TO pgqueue_admin;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.flow_deltas_id_seq TO pgqueue_worker;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.flow_deltas_id_seq TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_links TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.flow_links TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.flow_jobs TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.flow_jobs TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.flow_jobs TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_flows TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_flows TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_admin;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.job_ids TO pgqueue_worker;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.job_ids TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_keys TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_keys TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_progress TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_progress TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_schedules TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_schedules TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_steps TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_steps TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.jobs TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.jobs TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.jobs TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.lane_waits TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.lane_waits TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.lanes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.lanes TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.limit_rules TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.limit_rules TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.paused_queues TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.paused_queues TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.permits TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.permits TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.permit_holders TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.permit_holders TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.permit_holders TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.queue_policies TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queue_policies TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.schedule_ticks TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.schedule_ticks TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.schedules TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.schedules TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.schedules TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.settings TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.settings TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_admin;

@@ -1,8 +1,8 @@
 -- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
 -- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
--- Locks: one advisory lock of this installation, then the parents in the order of the array.
+-- With its owner's rights, since workers run it and own no table. Raises PQ004. Locks: one advisory lock of this installation, then the parents in the order of the array.
 create function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   _schema constant text := pgqueue.schema_name();
   _parent text;
@@ -10,6 +10,9 @@ declare
   _name text;
   _made integer := 0;
 begin
+  if days not between 0 and 400 or first_day not between '2000-01-01' and '9000-01-01' then
+    raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
+  end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
   foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop

@@ -8,6 +8,7 @@
 --   group_key   jobs of a queue with this key run one at a time, in the order of their ids; a retry keeps the turn unless group_retry is 'pass'
 --   limits      names of limits, or {name: key}, or {name: {"key": key, "weight": n}}: it runs when it gets a share of all of them
 --   fair_key    whose share of the queue it takes, if the queue shares fairly
+-- With its owner's rights, so that a producer needs the right to call it and nothing else; in a function that sets its path anyway that costs nothing.
 -- The plain job takes a short way: with many producers each expression costs, their caches being cold (benchmarks/enqueue.py).
 -- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
 create function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
@@ -15,7 +16,7 @@ create function pgqueue.enqueue(task text, args jsonb default '{}', queue text d
   timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
   key_period interval default null, delay interval default null, limits jsonb default null, fair_key text default null,
   group_retry text default null) returns bigint
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   _now constant timestamptz := clock_timestamp();

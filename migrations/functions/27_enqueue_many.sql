@@ -3,7 +3,7 @@
 -- Raises PQ002, PQ004 as enqueue does, with the place in the array (from 0); then nothing of it is added.
 -- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
 create function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
-language plpgsql set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();

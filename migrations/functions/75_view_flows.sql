@@ -1,6 +1,8 @@
 -- Every flow, until retention drops it, with its jobs counted by what became of them (barriers are no jobs). Counted when asked, from the
 -- flow's own nodes, so that no completion pays for it. A flow that cannot go on by itself, because what is left waits for an
 -- operator's retry, has failed too.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
 create view pgqueue.flows as
 select f.id, f.kind, f.name, f.created_at,
        case when c.unfinished > 0 then case when c.failed + c.cancelled > 0 and c.unfinished = c.stuck then 'failed' else 'running' end
@@ -27,6 +29,6 @@ select n.flow_id, n.id, n.name, n.role, n.task,
                              when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
                  from pgqueue.queued_jobs j where j.id = n.id)) as state,
        array(select l.parent_id from pgqueue.flow_links l where l.child_id = n.id order by l.place, l.parent_id) as after,
-       n.ended_at, n.result
+       n.ended_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then n.result end as result
 from pgqueue.flow_nodes n
 where n.flow_id is not null;

@@ -11,7 +11,7 @@
 --   gather      for many parents: it is counted without holding them up; set by itself from 100 parents on
 -- Raises PQ001 unknown parent, PQ002 a key is held by another job, PQ004 invalid argument, a cycle too; then nothing is added. Locks: as add_nodes.
 create function pgqueue.enqueue_flow(flow jsonb) returns table (flow_id bigint, ids bigint[])
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();

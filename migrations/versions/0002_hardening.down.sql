@@ -2,6 +2,10 @@
 -- functions/90_privileges.sql
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
 revoke execute on all functions in schema pgqueue from public;
+-- functions/90_grant_roles.sql
+-- gone
+drop function pgqueue.grant_roles;
+drop function pgqueue.role_rights;
 -- functions/87_retry_flow.sql
 -- Runs again what a flow lacks: its dead and cancelled jobs, and the barriers and callbacks that ended because of them, each waiting for its
 -- parents as in the beginning. What has succeeded stays, callbacks that were called are not called again, and of a saga that was
@@ -146,6 +150,58 @@ begin
   ids := pgqueue.add_nodes(flow_id, flow -> 'jobs', null, _now);
   return next;
 end $$;
+-- functions/82_drop_day.sql
+-- gone
+drop function pgqueue.drop_day;
+-- functions/75_view_flows.sql
+drop view pgqueue.flow_jobs;
+drop view pgqueue.flows;
+-- Every flow, until retention drops it, with its jobs counted by what became of them (barriers are no jobs). Counted when asked, from the
+-- flow's own nodes, so that no completion pays for it. A flow that cannot go on by itself, because what is left waits for an
+-- operator's retry, has failed too.
+create or replace view pgqueue.flows as
+select f.id, f.kind, f.name, f.created_at,
+       case when c.unfinished > 0 then case when c.failed + c.cancelled > 0 and c.unfinished = c.stuck then 'failed' else 'running' end
+            when f.cancelled_at is not null then 'cancelled'
+            when c.failed + c.cancelled > 0 then 'failed' else 'succeeded' end as state,
+       c.total, c.succeeded, c.failed, c.cancelled, c.running, c.unfinished - c.running as waiting, c.skipped, f.cancelled_at,
+       case when c.unfinished = 0 then c.ended_at end as finished_at
+from pgqueue.job_flows f,
+lateral (
+  select count(*) as total, count(*) filter (where n.outcome = 'succeeded') as succeeded, count(*) filter (where n.outcome = 'dead') as failed,
+         count(*) filter (where n.outcome = 'cancelled') as cancelled, count(*) filter (where n.outcome = 'skipped') as skipped,
+         count(*) filter (where n.outcome is null) as unfinished, count(*) filter (where n.outcome is null and n.blocked) as stuck,
+         count(*) filter (where n.outcome is null and not n.blocked
+                          and exists (select from pgqueue.queued_jobs j where j.id = n.id and j.worker_id is not null)) as running,
+         max(n.ended_at) as ended_at
+  from pgqueue.flow_nodes n where n.flow_id = f.id and n.is_job
+) c;
+
+-- Every node of a flow, jobs and barriers (without a task), in the order in which they were given; `after` are the nodes it waits for.
+create or replace view pgqueue.flow_jobs as
+select n.flow_id, n.id, n.name, n.role, n.task,
+       coalesce(n.outcome, case when n.blocked then 'blocked' end,
+                (select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked'
+                             when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+                 from pgqueue.queued_jobs j where j.id = n.id)) as state,
+       array(select l.parent_id from pgqueue.flow_links l where l.child_id = n.id order by l.place, l.parent_id) as after,
+       n.ended_at, n.result
+from pgqueue.flow_nodes n
+where n.flow_id is not null;
+-- functions/74_view_steps.sql
+drop view pgqueue.steps;
+-- Steps that jobs have stored (ctx.step), with the attempt that ran each.
+create or replace view pgqueue.steps as
+select s.job_id, s.name, s.attempt, s.stored_at, s.result
+from pgqueue.job_steps s;
+-- functions/74_view_schedules.sql
+drop view pgqueue.schedules;
+-- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
+create or replace view pgqueue.schedules as
+select s.name, s.task, s.cron, s.timezone, s.paused_at is not null as paused, s.last_at, s.next_at,
+       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, s.args, s.meta, s.limits, s.last_job_id,
+       s.declared is not null as in_code, s.error
+from pgqueue.job_schedules s;
 -- functions/73_view_workers.sql
 drop view pgqueue.workers;
 -- Every worker process, the lost ones of the last day too: alive while its heartbeat is younger than its lease.
@@ -153,6 +209,50 @@ create or replace view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive
 from pgqueue.worker_processes w;
+-- functions/71_view_attempts.sql
+drop view pgqueue.attempts;
+-- Every attempt that came to an end, with its outcome; those that ended their job are told by its history row.
+create or replace view pgqueue.attempts as
+select t.job_id, t.attempt, t.worker_id, t.started_at, t.finished_at, t.outcome, t.error
+from pgqueue.job_attempts t
+union all
+select f.id, f.attempt, f.worker_id, f.started_at, f.finished_at, case when f.succeeded then 'succeeded' else 'cancelled' end, f.error
+from pgqueue.finished_jobs f
+where f.worker_id is not null
+union all
+select d.id, e.attempt, e.worker_id, e.started_at, e.finished_at, e.outcome, e.error
+from pgqueue.dead_jobs d,
+     jsonb_to_recordset(d.attempts) as e (attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz, outcome text, error jsonb);
+-- functions/70_view_jobs.sql
+drop view pgqueue.jobs;
+-- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
+-- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
+create or replace view pgqueue.jobs as
+select j.id, j.task, j.queue,
+       case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
+       j.priority, a.args, a.meta, j.key, a.gates ->> 'group' as group_key, j.attempt, j.max_attempts, nullif(j.run_at, 'infinity') as run_at, j.created_at, j.started_at,
+       null::timestamptz as finished_at, j.worker_id, p.fraction as progress, null::jsonb as result,
+       case when j.failures > 0 or j.losses > 0 or j.suspect then
+         (select t.error from pgqueue.job_attempts t where t.job_id = j.id and t.error is not null order by t.attempt desc limit 1)
+       end as error,
+       p.note as progress_note, j.failures, j.losses, j.expires_at, j.timeout, j.suspect
+from pgqueue.queued_jobs j
+left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+left join pgqueue.job_progress p on p.job_id = j.id and (j.token is null or p.token = j.token)
+union all
+select f.id, f.task, f.queue, case when f.succeeded then 'succeeded' else 'cancelled' end,
+       f.priority, a.args, a.meta, f.key, a.gates ->> 'group', f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
+       f.finished_at, f.worker_id, case when f.succeeded then 1 end, f.result, f.error,
+       null, f.failures, f.losses, null, f.timeout, f.suspect
+from pgqueue.finished_jobs f
+left join pgqueue.job_args a on a.id = f.id and a.day = f.args_day
+union all
+select d.id, d.task, d.queue, 'dead',
+       d.priority, a.args, a.meta, d.key, a.gates ->> 'group', d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
+       d.died_at, d.worker_id, null, null, d.error,
+       null, d.failures, d.losses, null, d.timeout, d.suspect
+from pgqueue.dead_jobs d
+left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is.
 create or replace function pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) returns text
@@ -1271,6 +1371,63 @@ begin
   delete from pgqueue.job_keys k using told t
   where k.queue = t.queue and k.key = t.key and k.job_id = t.id and (t.outcome = 'dead' or k.until is null or k.until <= at);
 end $$;
+-- functions/27_enqueue_many.sql
+-- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
+-- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
+-- Raises PQ002, PQ004 as enqueue does, with the place in the array (from 0); then nothing of it is added.
+-- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
+create or replace function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := pgqueue.ensure_day(_now);
+  _ids bigint[];
+  _queues text[];
+  _queue text;
+  _keyed boolean;
+  _gated boolean;
+  _bad record;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004',
+      message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  perform pgqueue.check_new_jobs(jobs);
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false), coalesce(bool_or(job ?| array['group_key', 'limits', 'fair_key']), false)
+  into _ids, _keyed, _gated from jsonb_array_elements(jobs) job;
+  if _keyed then
+    _ids := pgqueue.hold_keys(jobs, _ids, _now);
+  end if;
+
+  with given as materialized (
+    select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           case when _gated then pgqueue.job_gates(g.group_key, g.group_retry, g.limits, g.fair_key) end as gates
+    from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb, fair_key text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key, place)
+    where _ids[place] > 0
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key, g.gates is not null from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
+
+  if _gated then
+    perform pgqueue.line_up(_ids, _now);
+  end if;
+  if _keyed then
+    return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
+  else
+    return query select unnest(_ids);
+  end if;
+  foreach _queue in array coalesce(_queues, '{}') loop
+    perform pgqueue.wake(_queue);
+  end loop;
+end $$;
 -- functions/26_many_keys.sql
 -- Takes the keys of an array of new jobs whose ids are drawn, and returns the ids: of a job whose key another has, that job's
 -- id, negated. Locks: keys in the order of (queue, key), whatever the order of the array.
@@ -1364,6 +1521,47 @@ begin
   end if;
   return _id;
 end $$;
+-- functions/25_enqueue.sql
+-- Enqueues one job in the caller's transaction and returns its id: the job exists exactly when that transaction commits (I1).
+-- With a key that another job holds nothing is added, and that job's id is returned; key_policy says what else happens:
+-- skip nothing, replace gives a job that has not started these contents, raise is an error.
+--   priority    -100 to 100, lower runs first            run_at, delay  when it is due, by the database's clock (not both)
+--   key_period  how long the key holds at least, from now; without it the key holds until the job is finished
+--   max_attempts, timeout  null: the task's own policy, known to the worker
+--   expires_at  from then on it is cancelled instead of run
+--   group_key   jobs of a queue with this key run one at a time, in the order of their ids; a retry keeps the turn unless group_retry is 'pass'
+--   limits      names of limits, or {name: key}, or {name: {"key": key, "weight": n}}: it runs when it gets a share of all of them
+--   fair_key    whose share of the queue it takes, if the queue shares fairly
+-- The plain job takes a short way: with many producers each expression costs, their caches being cold (benchmarks/enqueue.py).
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
+create or replace function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
+  run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
+  timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
+  key_period interval default null, delay interval default null, limits jsonb default null, fair_key text default null,
+  group_retry text default null) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := (_now at time zone 'UTC')::date;
+  _queue constant text := coalesce(queue, 'default');
+  _id bigint;
+begin
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay, limits, fair_key,
+                group_retry) = 13 and key_policy = 'skip'
+      and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
+      and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
+    return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
+                                   meta, key_policy, key_period, delay, limits, fair_key, group_retry);
+  end if;
+  _id := nextval('pgqueue.job_ids');
+  with argument as (
+    insert into pgqueue.job_args (id, day, args) values (_id, _day, args)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, queue, task) values (_id, _now, _now, _day, _queue, task);
+  perform pgqueue.wake(_queue);
+  return _id;
+end $$;
 -- functions/24_meet_holder.sql
 drop function pgqueue.meet_holder;
 -- What a request does when another job holds its key: returns the holder's id, after replacing its contents if that is the
@@ -1420,6 +1618,39 @@ begin
   end if;
   return true;
 end $$;
+-- functions/14_make_partitions.sql
+-- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
+-- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
+-- Locks: one advisory lock of this installation, then the parents in the order of the array.
+create or replace function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  _schema constant text := pgqueue.schema_name();
+  _parent text;
+  _day date;
+  _name text;
+  _made integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+    for _offset in 0 .. days - 1 loop
+      _day := first_day + _offset;
+      _name := _parent || to_char(_day, '_YYYYMMDD');
+      continue when to_regclass(format('%I.%I', _schema, _name)) is not null;
+      execute format('create table %I.%I (like %I.%I including defaults including constraints)',
+                     _schema, _name, _schema, _parent);
+      if _parent = 'job_args' then
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day, _day + 1);
+      else
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day || ' 00:00:00+00', (_day + 1) || ' 00:00:00+00');
+      end if;
+      _made := _made + 1;
+    end loop;
+  end loop;
+  return _made;
+end $$;
 -- functions/13_wake.sql
 -- Wakes the workers that sleep on a queue, at this transaction's commit, and returns whether any may sleep. A notification takes a
 -- lock that all committing notifiers share, so it is sent only when somebody sleeps: sleepers hold a shared advisory lock, and
@@ -1432,9 +1663,30 @@ return case when pg_try_advisory_lock(pgqueue.wake_key(queue)) then not pg_advis
 -- functions/12_version_parts.sql
 -- gone
 drop function pgqueue.version_parts;
+-- functions/12_role_name.sql
+-- gone
+drop function pgqueue.role_name;
 
 -- Takes back what 0002_hardening.tables.sql added.
+
 
 alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
 drop table pgqueue.failover_jobs, pgqueue.failovers;
+
+-- What the roles may do here ends; they themselves stay, since other databases of this server may use them.
+do $$
+declare
+  _role text;
+begin
+  for _role in
+    select r.rolname from pg_catalog.pg_roles r,
+      unnest(array['producer', 'worker', 'viewer', 'admin']) k
+    where r.rolname = case when octet_length('pgqueue') <= 54 and 'pgqueue' <> 'pg' then 'pgqueue' else 'pgq_' || md5('pgqueue') end || '_' || k
+  loop
+    execute format('revoke all on all tables in schema %I from %I', 'pgqueue', _role);
+    execute format('revoke all on all sequences in schema %I from %I', 'pgqueue', _role);
+    execute format('revoke all on all functions in schema %I from %I', 'pgqueue', _role);
+    execute format('revoke all on schema %I from %I', 'pgqueue', _role);
+  end loop;
+end $$;

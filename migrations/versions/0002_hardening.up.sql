@@ -38,6 +38,12 @@ create table pgqueue.failover_jobs (
   primary key (system_identifier, timeline, job_id, worker_id, finding)
 );
 
+-- functions/12_role_name.sql
+-- The role of a kind (producer, worker, viewer, admin). A schema with a long name has its hash in it: a role's name has at most 63 bytes;
+-- names that begin with pg_ belong to PostgreSQL.
+create function pgqueue.role_name(kind text) returns text
+language sql immutable parallel safe
+return case when octet_length('pgqueue') <= 54 and 'pgqueue' <> 'pg' then 'pgqueue' else 'pgq_' || md5('pgqueue') end || '_' || kind;
 -- functions/12_version_parts.sql
 -- The three numbers of a version of pgqueue, to compare with: 0.2.0 and 0.2.0.dev0 are {0,2,0}. Null, the version that did not say, is
 -- {0,1,0}; what is no version is {0,0,0}, older than all.
@@ -57,6 +63,42 @@ language sql volatile
 return case when pg_try_advisory_lock(pgqueue.wake_key(queue)) then not pg_advisory_unlock(pgqueue.wake_key(queue))
             when pg_notification_queue_usage() < 0.5 then pg_notify(pgqueue.wake_channel(queue), '') is not null
             else true end;
+-- functions/14_make_partitions.sql
+-- Makes the daily partitions from `first_day` on, as far as they are missing, and returns how many it made. Made as plain
+-- tables that are then attached, so that readers and writers of the parents go on (SHARE UPDATE EXCLUSIVE).
+-- With its owner's rights, since workers run it and own no table. Raises PQ004. Locks: one advisory lock of this installation, then the parents in the order of the array.
+create or replace function pgqueue.make_partitions(first_day date, days integer default 14) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  _schema constant text := pgqueue.schema_name();
+  _parent text;
+  _day date;
+  _name text;
+  _made integer := 0;
+begin
+  if days not between 0 and 400 or first_day not between '2000-01-01' and '9000-01-01' then
+    raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+    for _offset in 0 .. days - 1 loop
+      _day := first_day + _offset;
+      _name := _parent || to_char(_day, '_YYYYMMDD');
+      continue when to_regclass(format('%I.%I', _schema, _name)) is not null;
+      execute format('create table %I.%I (like %I.%I including defaults including constraints)',
+                     _schema, _name, _schema, _parent);
+      if _parent = 'job_args' then
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day, _day + 1);
+      else
+        execute format('alter table %I.%I attach partition %I.%I for values from (%L) to (%L)',
+                       _schema, _parent, _schema, _name, _day || ' 00:00:00+00', (_day + 1) || ' 00:00:00+00');
+      end if;
+      _made := _made + 1;
+    end loop;
+  end loop;
+  return _made;
+end $$;
 -- functions/23_replace_job.sql
 drop function pgqueue.replace_job;
 -- Gives a waiting job the contents of a newer request with its key, and says whether it did: a job that has started keeps what it
@@ -141,6 +183,48 @@ begin
     end if;
   end if;
   return holder;
+end $$;
+-- functions/25_enqueue.sql
+-- Enqueues one job in the caller's transaction and returns its id: the job exists exactly when that transaction commits (I1).
+-- With a key that another job holds nothing is added, and that job's id is returned; key_policy says what else happens:
+-- skip nothing, replace gives a job that has not started these contents, raise is an error.
+--   priority    -100 to 100, lower runs first            run_at, delay  when it is due, by the database's clock (not both)
+--   key_period  how long the key holds at least, from now; without it the key holds until the job is finished
+--   max_attempts, timeout  null: the task's own policy, known to the worker
+--   expires_at  from then on it is cancelled instead of run
+--   group_key   jobs of a queue with this key run one at a time, in the order of their ids; a retry keeps the turn unless group_retry is 'pass'
+--   limits      names of limits, or {name: key}, or {name: {"key": key, "weight": n}}: it runs when it gets a share of all of them
+--   fair_key    whose share of the queue it takes, if the queue shares fairly
+-- With its owner's rights, so that a producer needs the right to call it and nothing else; in a function that sets its path anyway that costs nothing.
+-- The plain job takes a short way: with many producers each expression costs, their caches being cold (benchmarks/enqueue.py).
+-- Raises PQ002 key taken (policy raise), PQ004 invalid argument. Locks: the key's row.
+create or replace function pgqueue.enqueue(task text, args jsonb default '{}', queue text default null, priority integer default null,
+  run_at timestamptz default null, key text default null, group_key text default null, max_attempts integer default null,
+  timeout interval default null, expires_at timestamptz default null, meta jsonb default null, key_policy text default 'skip',
+  key_period interval default null, delay interval default null, limits jsonb default null, fair_key text default null,
+  group_retry text default null) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := (_now at time zone 'UTC')::date;
+  _queue constant text := coalesce(queue, 'default');
+  _id bigint;
+begin
+  if (num_nulls(priority, run_at, key, group_key, max_attempts, timeout, expires_at, meta, key_period, delay, limits, fair_key,
+                group_retry) = 13 and key_policy = 'skip'
+      and args @> '{}' and pg_column_size(args) <= 65536 and octet_length(task) between 1 and 500 and octet_length(_queue) between 1 and 200
+      and current_setting('pgq.day_seen', true) = 'pgqueue' || _day) is not true then  -- a session looks for the day's partitions once
+    return pgqueue.enqueue_special(task, args, queue, priority, run_at, key, group_key, max_attempts, timeout, expires_at,
+                                   meta, key_policy, key_period, delay, limits, fair_key, group_retry);
+  end if;
+  _id := nextval('pgqueue.job_ids');
+  with argument as (
+    insert into pgqueue.job_args (id, day, args) values (_id, _day, args)
+  )
+  insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, queue, task) values (_id, _now, _now, _day, _queue, task);
+  perform pgqueue.wake(_queue);
+  return _id;
 end $$;
 -- functions/25_enqueue_special.sql
 -- Enqueues a job that is more than a task, arguments and a queue; see enqueue. Looks for errors only where there may be one.
@@ -236,6 +320,63 @@ begin
         pgqueue.job_gates(_job ->> 'group_key', _job ->> 'group_retry', nullif(_job -> 'limits', 'null'), _job ->> 'fair_key'));
   end loop;
   return query select unnest(_ids);
+end $$;
+-- functions/27_enqueue_many.sql
+-- Enqueues an array of jobs, objects with the names of enqueue's arguments, in one statement and one round trip, and returns their ids in
+-- the order given. Keys are as in enqueue; of two jobs with one key in the same array the first holds it.
+-- Raises PQ002, PQ004 as enqueue does, with the place in the array (from 0); then nothing of it is added.
+-- Locks: keys in the order of (queue, key), then jobs to replace in id order, so that producers of overlapping arrays cannot deadlock.
+create or replace function pgqueue.enqueue_many(jobs jsonb) returns setof bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  _now constant timestamptz := clock_timestamp();
+  _day constant date := pgqueue.ensure_day(_now);
+  _ids bigint[];
+  _queues text[];
+  _queue text;
+  _keyed boolean;
+  _gated boolean;
+  _bad record;
+begin
+  if jobs is null or jsonb_typeof(jobs) <> 'array' then
+    raise exception using errcode = 'PQ004',
+      message = format('enqueue_many: jobs must be a JSON array of objects, got %s', coalesce(jsonb_typeof(jobs), 'null'));
+  end if;
+  perform pgqueue.check_new_jobs(jobs);
+  select array_agg(nextval('pgqueue.job_ids')), coalesce(bool_or(job ? 'key'), false), coalesce(bool_or(job ?| array['group_key', 'limits', 'fair_key']), false)
+  into _ids, _keyed, _gated from jsonb_array_elements(jobs) job;
+  if _keyed then
+    _ids := pgqueue.hold_keys(jobs, _ids, _now);
+  end if;
+
+  with given as materialized (
+    select _ids[place] as id, coalesce(g.run_at, _now + g.delay, _now) as due, coalesce(g.args, '{}') as args, g.meta, g.priority,
+           g.expires_at, g.max_attempts, g.timeout, coalesce(g.queue, 'default') as queue, g.task, g.key,
+           case when _gated then pgqueue.job_gates(g.group_key, g.group_retry, g.limits, g.fair_key) end as gates
+    from rows from (jsonb_to_recordset(jobs) as (task text, args jsonb, queue text, priority integer, run_at timestamptz, key text,
+      max_attempts integer, timeout interval, expires_at timestamptz, meta jsonb, delay interval, group_key text, group_retry text, limits jsonb, fair_key text)) with ordinality
+      as g (task, args, queue, priority, run_at, key, max_attempts, timeout, expires_at, meta, delay, group_key, group_retry, limits, fair_key, place)
+    where _ids[place] > 0
+  ), arguments as (
+    insert into pgqueue.job_args (id, day, args, meta, gates) select g.id, _day, g.args, g.meta, g.gates from given g
+  ), queued as (
+    insert into pgqueue.queued_jobs (id, run_at, created_at, args_day, priority, expires_at, max_attempts, timeout, queue, task, key, gated)
+    select g.id, g.due, _now, _day, coalesce(g.priority, 0), g.expires_at, g.max_attempts, g.timeout, g.queue, g.task, g.key, g.gates is not null from given g
+  )
+  select array_agg(distinct g.queue order by g.queue) into _queues from given g where g.due < _now + interval '10 s';
+
+  if _gated then
+    perform pgqueue.line_up(_ids, _now);
+  end if;
+  if _keyed then
+    return query select * from pgqueue.meet_holders(jobs, _ids, _now, _day);
+  else
+    return query select unnest(_ids);
+  end if;
+  foreach _queue in array coalesce(_queues, '{}') loop
+    perform pgqueue.wake(_queue);
+  end loop;
 end $$;
 -- functions/29_advance_nodes.sql
 drop function pgqueue.end_blocked;
@@ -1673,12 +1814,128 @@ begin
   end loop;
   return _released;
 end $$;
+-- functions/70_view_jobs.sql
+-- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
+-- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
+create or replace view pgqueue.jobs as
+select j.id, j.task, j.queue,
+       case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked' when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end as state,
+       j.priority, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.args end as args, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.meta end as meta, j.key, a.gates ->> 'group' as group_key, j.attempt, j.max_attempts, nullif(j.run_at, 'infinity') as run_at, j.created_at, j.started_at,
+       null::timestamptz as finished_at, j.worker_id, p.fraction as progress, null::jsonb as result,
+       case when (j.failures > 0 or j.losses > 0 or j.suspect) and (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then
+         (select t.error from pgqueue.job_attempts t where t.job_id = j.id and t.error is not null order by t.attempt desc limit 1)
+       end as error,
+       p.note as progress_note, j.failures, j.losses, j.expires_at, j.timeout, j.suspect
+from pgqueue.queued_jobs j
+left join pgqueue.job_args a on a.id = j.id and a.day = j.args_day
+left join pgqueue.job_progress p on p.job_id = j.id and (j.token is null or p.token = j.token)
+union all
+select f.id, f.task, f.queue, case when f.succeeded then 'succeeded' else 'cancelled' end,
+       f.priority, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.args end, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.meta end, f.key, a.gates ->> 'group', f.attempt, f.max_attempts, f.run_at, f.created_at, f.started_at,
+       f.finished_at, f.worker_id, case when f.succeeded then 1 end, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then f.result end, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then f.error end,
+       null, f.failures, f.losses, null, f.timeout, f.suspect
+from pgqueue.finished_jobs f
+left join pgqueue.job_args a on a.id = f.id and a.day = f.args_day
+union all
+select d.id, d.task, d.queue, 'dead',
+       d.priority, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.args end, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then a.meta end, d.key, a.gates ->> 'group', d.attempt, d.max_attempts, d.run_at, d.created_at, d.started_at,
+       d.died_at, d.worker_id, null, null, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then d.error end,
+       null, d.failures, d.losses, null, d.timeout, d.suspect
+from pgqueue.dead_jobs d
+left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
+-- functions/71_view_attempts.sql
+-- Every attempt that came to an end, with its outcome; those that ended their job are told by its history row.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
+create or replace view pgqueue.attempts as
+select t.job_id, t.attempt, t.worker_id, t.started_at, t.finished_at, t.outcome, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then t.error end as error
+from pgqueue.job_attempts t
+union all
+select f.id, f.attempt, f.worker_id, f.started_at, f.finished_at, case when f.succeeded then 'succeeded' else 'cancelled' end, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then f.error end
+from pgqueue.finished_jobs f
+where f.worker_id is not null
+union all
+select d.id, e.attempt, e.worker_id, e.started_at, e.finished_at, e.outcome, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then e.error end
+from pgqueue.dead_jobs d,
+     jsonb_to_recordset(d.attempts) as e (attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz, outcome text, error jsonb);
 -- functions/73_view_workers.sql
 -- Every worker process, the lost ones of the last day too: alive while its heartbeat is younger than its lease. A version that is null: 0.1.0.
 create or replace view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
        w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive, w.version
 from pgqueue.worker_processes w;
+-- functions/74_view_schedules.sql
+-- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
+create or replace view pgqueue.schedules as
+select s.name, s.task, s.cron, s.timezone, s.paused_at is not null as paused, s.last_at, s.next_at,
+       s.every, s.jitter, s.missed, s.missed_limit, s.overlap, s.queue, s.priority, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then s.args end as args, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then s.meta end as meta, s.limits, s.last_job_id,
+       s.declared is not null as in_code, s.error
+from pgqueue.job_schedules s;
+-- functions/74_view_steps.sql
+-- Steps that jobs have stored (ctx.step), with the attempt that ran each.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
+create or replace view pgqueue.steps as
+select s.job_id, s.name, s.attempt, s.stored_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then s.result end as result
+from pgqueue.job_steps s;
+-- functions/75_view_flows.sql
+-- Every flow, until retention drops it, with its jobs counted by what became of them (barriers are no jobs). Counted when asked, from the
+-- flow's own nodes, so that no completion pays for it. A flow that cannot go on by itself, because what is left waits for an
+-- operator's retry, has failed too.
+-- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
+-- It is asked once a query, as a plan of its own.
+create or replace view pgqueue.flows as
+select f.id, f.kind, f.name, f.created_at,
+       case when c.unfinished > 0 then case when c.failed + c.cancelled > 0 and c.unfinished = c.stuck then 'failed' else 'running' end
+            when f.cancelled_at is not null then 'cancelled'
+            when c.failed + c.cancelled > 0 then 'failed' else 'succeeded' end as state,
+       c.total, c.succeeded, c.failed, c.cancelled, c.running, c.unfinished - c.running as waiting, c.skipped, f.cancelled_at,
+       case when c.unfinished = 0 then c.ended_at end as finished_at
+from pgqueue.job_flows f,
+lateral (
+  select count(*) as total, count(*) filter (where n.outcome = 'succeeded') as succeeded, count(*) filter (where n.outcome = 'dead') as failed,
+         count(*) filter (where n.outcome = 'cancelled') as cancelled, count(*) filter (where n.outcome = 'skipped') as skipped,
+         count(*) filter (where n.outcome is null) as unfinished, count(*) filter (where n.outcome is null and n.blocked) as stuck,
+         count(*) filter (where n.outcome is null and not n.blocked
+                          and exists (select from pgqueue.queued_jobs j where j.id = n.id and j.worker_id is not null)) as running,
+         max(n.ended_at) as ended_at
+  from pgqueue.flow_nodes n where n.flow_id = f.id and n.is_job
+) c;
+
+-- Every node of a flow, jobs and barriers (without a task), in the order in which they were given; `after` are the nodes it waits for.
+create or replace view pgqueue.flow_jobs as
+select n.flow_id, n.id, n.name, n.role, n.task,
+       coalesce(n.outcome, case when n.blocked then 'blocked' end,
+                (select case when j.worker_id is not null then 'running' when j.run_at = 'infinity' then 'blocked'
+                             when j.run_at > clock_timestamp() then 'scheduled' else 'ready' end
+                 from pgqueue.queued_jobs j where j.id = n.id)) as state,
+       array(select l.parent_id from pgqueue.flow_links l where l.child_id = n.id order by l.place, l.parent_id) as after,
+       n.ended_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then n.result end as result
+from pgqueue.flow_nodes n
+where n.flow_id is not null;
+-- functions/82_drop_day.sql
+-- Drops a daily partition that retention does not keep, for a worker that owns no table; the owner detaches concurrently instead. Returns
+-- whether it did: not one that retention keeps, nor arguments that some job still needs, whoever asks. Gives up after a quarter of a
+-- second (55P03), so that who reads the history does not queue behind it for longer. With its owner's rights.
+-- Locks: the parent, exclusively. A death right after it leaves the day dropped or as it was.
+create function pgqueue.drop_day(partition text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
+#variable_conflict use_variable
+declare
+  _day date;
+begin
+  select e.day into _day from pgqueue.expired_days() e where e.partition = drop_day.partition;
+  if not found or partition like 'job\_args\_%'
+     and (exists (select from pgqueue.queued_jobs j where j.args_day = _day) or exists (select from pgqueue.dead_jobs d where d.args_day = _day)) then
+    return false;
+  end if;
+  execute format('drop table %I.%I', pgqueue.schema_name(), partition);
+  return true;
+end $$;
 -- functions/84_enqueue_flow.sql
 -- Enqueues a flow in the caller's transaction: all its jobs exist, those that wait for others too, exactly when that commits (I1). Returns its
 -- id, and the ids of its entries in their order. `flow` is {"kind": chain|group|dag|batch|saga, "name": text, "jobs": [entry, ...]}.
@@ -1693,7 +1950,7 @@ from pgqueue.worker_processes w;
 --   gather      for many parents: it is counted without holding them up; set by itself from 100 parents on
 -- Raises PQ001 unknown parent, PQ002 a key is held by another job, PQ004 invalid argument, a cycle too; then nothing is added. Locks: as add_nodes.
 create or replace function pgqueue.enqueue_flow(flow jsonb) returns table (flow_id bigint, ids bigint[])
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   _now constant timestamptz := clock_timestamp();
@@ -1843,7 +2100,81 @@ begin
   update pgqueue.flow_nodes n set patient = false where n.flow_id = retry_flow.flow_id and n.patient and n.outcome is null;
   return cardinality(_back);
 end $$;
+-- functions/90_grant_roles.sql
+-- The rights of a kind of role, a row each: the statement that gives it, and whether the role has it. That is the one list of them; what it
+-- says of each function, view and table is held against tests/roles/matrix.py. Rights that somebody granted beyond these are not in it.
+--   producer  calls enqueue, enqueue_many and enqueue_flow, which run with their owner's rights; no table, no view
+--   worker    what `pgq work` and handlers call, with its own rights on the tables; settings and policies it only reads
+--   viewer    the views, which show contents only to those who may read job_args
+--   admin     everything but owning it
+create function pgqueue.role_rights(kind text) returns table (statement text, granted boolean)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  with us as (
+    select n.oid, n.nspname, pgqueue.role_name(kind) as role,
+           (select r.oid from pg_roles r where r.rolname = pgqueue.role_name(kind)) as role_oid
+    from pg_namespace n where n.nspname = pgqueue.schema_name()
+  ), relations as (
+    select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
+           case when c.relkind = 'S' then array['usage', 'SELECT']
+                when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
+                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'fair_weights', 'paused_queues') then array['SELECT']
+                else array['SELECT', 'insert', 'update', 'delete'] end as rights
+    from us join pg_class c on c.relnamespace = us.oid
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+      and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
+  ), functions as (
+    select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
+    from us join pg_proc p on p.pronamespace = us.oid
+    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights') and case kind
+      when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
+      when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
+      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_share',
+        'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
+      else kind = 'admin' end
+  )
+  select format('grant usage on schema %I to %I', us.nspname, us.role), coalesce(has_schema_privilege(us.role_oid, us.oid, 'usage'), false)
+  from us where kind in ('producer', 'worker', 'viewer', 'admin')
+  union all
+  select format('grant %s on %s%s to %I', array_to_string(r.rights, ', '), case when r.relkind = 'S' then 'sequence ' else '' end, r.name, us.role),
+         coalesce((select bool_and(case when r.relkind = 'S' then has_sequence_privilege(us.role_oid, r.oid, p) else has_table_privilege(us.role_oid, r.oid, p) end)
+                   from unnest(r.rights) p), false)
+  from us, relations r
+  union all
+  select format('grant execute on function %s to %I', f.name, us.role), coalesce(has_function_privilege(us.role_oid, f.oid, 'execute'), false)
+  from us, functions f
+$$;
+
+-- Makes the roles of this installation, as far as the caller may, and gives them the rights they lack. Returns each with what came of it:
+-- created, present (it was there: roles belong to the whole server, several databases share them), or missing (the caller may not make it).
+-- Run by each migration, and by the schema's owner when a role was made later. Locks: rows of the catalogue. It only adds.
+create function pgqueue.grant_roles() returns table (role text, state text)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  _kind text;
+  _statement text;
+begin
+  foreach _kind in array array['producer', 'worker', 'viewer', 'admin'] loop
+    role := pgqueue.role_name(_kind);
+    state := 'present';
+    if not exists (select from pg_roles r where r.rolname = role) then
+      begin
+        execute format('create role %I nologin', role);
+        state := 'created';
+      exception
+        when insufficient_privilege then state := 'missing';
+        when duplicate_object or unique_violation then null;  -- another database's migration was quicker
+      end;
+    end if;
+    return next;
+    continue when state = 'missing';
+    for _statement in select r.statement from pgqueue.role_rights(_kind) r where not r.granted loop
+      execute _statement;
+    end loop;
+  end loop;
+end $$;
 -- functions/90_privileges.sql
 -- Nobody may call our functions by default: PostgreSQL lets PUBLIC execute new ones.
 revoke execute on all functions in schema pgqueue from public;
+-- A role that may not make roles migrates all the same: see `pgq grants`.
+do $$ begin perform pgqueue.grant_roles(); end $$;
 -- end of functions/

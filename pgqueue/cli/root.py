@@ -14,6 +14,7 @@ from pgqueue.cli import (
     enqueue,
     failure,
     flows,
+    grants,
     health,
     jobs,
     limits,
@@ -60,7 +61,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, health, doctor):
+    for module in (why, workers, stats, health, doctor, grants):
         module.add_to(app)
     return app
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL and names of tests are told on one line
 """Everything that the database knows about a schema, as sorted lines of text that two schemas can be compared by."""
 
 import psycopg
@@ -5,10 +6,15 @@ from psycopg import sql
 
 from pgqueue.schema import DEFAULT, identifier, literal
 
+# An access list with the roles of any schema under the names that those of the default schema have.
+_ACL = """(
+  select string_agg(who.name || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end, ' ' order by who.name, a.privilege_type)
+  from aclexplode({acl}) a left join pg_roles r on r.oid = a.grantee,
+  lateral (select coalesce(regexp_replace(r.rolname, '^.*_(producer|worker|viewer|admin)$', 'pgqueue_\\1'), 'public')) who (name))"""
 QUERIES = {
-    "schema": "select obj_description(oid, 'pg_namespace'), nspacl from pg_namespace where oid = %(oid)s",
-    "relations": """
-        select c.relname, c.relkind, c.relpersistence, c.reloptions, c.relacl, c.relrowsecurity, c.relreplident,
+    "schema": f"select obj_description(oid, 'pg_namespace'), {_ACL.format(acl='nspacl')} from pg_namespace where oid = %(oid)s",
+    "relations": f"""
+        select c.relname, c.relkind, c.relpersistence, c.reloptions, {_ACL.format(acl="c.relacl")}, c.relrowsecurity, c.relreplident,
                pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), obj_description(c.oid, 'pg_class'),
                coalesce(a.amname, ''), pg_get_userbyid(c.relowner)
         from pg_class c left join pg_am a on a.oid = c.relam where c.relnamespace = %(oid)s""",
@@ -27,8 +33,8 @@ QUERIES = {
     "sequences": """
         select s.seqrelid::regclass, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle
         from pg_sequence s join pg_class c on c.oid = s.seqrelid where c.relnamespace = %(oid)s""",
-    "functions": """
-        select pg_get_functiondef(oid), proacl, obj_description(oid, 'pg_proc'), pg_get_userbyid(proowner)
+    "functions": f"""
+        select pg_get_functiondef(oid), {_ACL.format(acl="proacl")}, obj_description(oid, 'pg_proc'), pg_get_userbyid(proowner)
         from pg_proc where pronamespace = %(oid)s and prokind in ('f', 'p')""",
     "views": """
         select relname, pg_get_viewdef(oid) from pg_class where relnamespace = %(oid)s and relkind in ('v', 'm')""",
