@@ -57,7 +57,7 @@ PAUSED = (
 
 
 def slow(cast: str) -> object:
-    return pytest.param(cast, marks=pytest.mark.slow)
+    return pytest.param(cast, marks=[pytest.mark.slow, pytest.mark.nightly])
 
 
 def hold(stage: Stage, *casts: Cast) -> int:
@@ -86,6 +86,7 @@ def test_every_order_with_pauses_inside_functions(stage: Stage, cast: str) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "world", [world for world in WORLDS if world != "plain"]
