@@ -16,6 +16,7 @@ from psycopg.adapt import Loader
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
+from pgqueue.version import VERSION
 
 KIND, ID, RUN_AT = 0, 1, 11
 TASKS = ["jobs.noop"]
@@ -43,6 +44,7 @@ def main(dsn: str, batch: int = 500) -> None:
             "tasks": TASKS,
             "concurrency": batch,
             "lease_seconds": 600.0,
+            "version": VERSION,
         },
     )
     step = statement("step", "pgqueue")
