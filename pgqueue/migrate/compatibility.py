@@ -96,7 +96,7 @@ def hold_newcomers(schema: str) -> str:
 def support(schema: str, version: str) -> str:
     """Return the statement that writes down the oldest version that can work on the schema."""
     table = f"{identifier(schema)}.compatibility"
-    return f"update {table} set oldest_client = {literal(version)};"  # noqa: S608 - both are quoted
+    return f"update {table} set oldest_client = {literal(version)};"  # noqa: S608 # nosec B608 # both are quoted
 
 
 def told(workers: "Sequence[LivingWorker]") -> str:

@@ -131,7 +131,7 @@ def wait_turn(conn: Connection, schema: str) -> None:
 def make_schema(schema: str, lock_timeout: timedelta) -> list[str]:
     """Return the statements that bound each further wait for a lock and make the schema, if nobody has."""
     make = f"create schema {identifier(schema)}; comment on schema {identifier(schema)} is '{MADE_BY_US}';"
-    exists = f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)})"
+    exists = f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)})"  # nosec B608 # quoted
     return [
         f"set local lock_timeout = {_milliseconds(lock_timeout)};",
         _block(f"if not {exists} then {make} end if;"),
@@ -141,7 +141,7 @@ def make_schema(schema: str, lock_timeout: timedelta) -> list[str]:
 def drop_schema(schema: str) -> list[str]:
     """Return the statements that end a schema after its first revision: dropped only if it is empty and made by us."""
     ours = (
-        f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)} "
+        f"exists (select from pg_catalog.pg_namespace where nspname = {literal(schema)} "  # nosec B608 # quoted
         f"and pg_catalog.obj_description(oid, 'pg_namespace') = '{MADE_BY_US}')"
     )
     drop = f"begin drop schema {identifier(schema)}; exception when dependent_objects_still_exist then null; end;"
