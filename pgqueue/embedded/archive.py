@@ -14,7 +14,7 @@ Parts = tuple[str, ...]
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack into a folder that is empty and ours. Raises tarfile.TarError, and then nothing has been written."""
+    """Unpack into a folder that is empty and ours. Raises tarfile.TarError: if hostile, before anything is written."""
     with tarfile.open(archive) as tar:
         members = tar.getmembers()
         _check(members)
