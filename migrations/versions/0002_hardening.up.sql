@@ -1371,10 +1371,12 @@ begin
             for update of q skip locked) j on true) f
     where f.unbroken;
     continue when _next is null;
-    with gone as (  -- looked at again now that their rows are had: one may have been replaced meanwhile
-      delete from pgqueue.lane_waits w using pgqueue.queued_jobs q join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
-      where w.kind = 'group' and w.name = take_series.queue and w.key = _key and w.priority = 0 and w.job_id = any (_next) and q.id = any (_next)
-        and q.id = w.job_id and q.task = any (tasks) and not a.gates ?| array['limits', 'fair']
+    _next := array(  -- looked at again now that their rows are had: one may have been replaced meanwhile
+      select i from unnest(_next) i join pgqueue.queued_jobs q on q.id = i join pgqueue.job_args a on a.id = q.id and a.day = q.args_day
+      where q.task = any (tasks) and not a.gates ?| array['limits', 'fair']);
+    with gone as (
+      delete from pgqueue.lane_waits w
+      where w.kind = 'group' and w.name = take_series.queue and w.key = _key and w.priority = 0 and w.job_id = any (_next)
       returning w.job_id
     )
     select array_agg(g.job_id) into _next from gone g;
