@@ -52,6 +52,13 @@ def small(start_server: Callable[..., Server]) -> Database:
 
 
 @pytest.fixture
+def crowd(small: Database) -> Iterator[Crowd]:
+    made = Crowd(small.dsn)
+    yield made
+    made.leave()
+
+
+@pytest.fixture
 def here(small: Database) -> Iterator[Jobs]:
     with psycopg.connect(small.dsn, autocommit=True) as conn:
         yield Jobs(conn)
@@ -60,7 +67,7 @@ def here(small: Database) -> Iterator[Jobs]:
 @pytest.mark.slow
 @pytest.mark.system
 def test_while_there_are_no_connections_healthy_leases_are_kept_and_workers_come_back(
-    work: Callable[..., Fleet], small: Database, here: Jobs, ledger: Ledger
+    work: Callable[..., Fleet], small: Database, here: Jobs, ledger: Ledger, crowd: Crowd
 ) -> None:
     """For four leases every connection is taken; one worker loses its own for steps meanwhile."""
     hold, lease = rounds("HOLD", 8), 2.0
@@ -73,21 +80,25 @@ def test_while_there_are_no_connections_healthy_leases_are_kept_and_workers_come
             here.conn.execute(f"select count(*) from pg_stat_activity where {WORKERS}".encode()).fetchall() == [(6,)]
         )
     )
-    crowd = Crowd(small.dsn)
 
     began = time.monotonic()
     taken = crowd.take_all()
     short = [here.put("add.async", '{"a": 1, "b": 2}') for _ in range(200)]
     for job in short:
         here.wait(job, "succeeded", 5)  # connections that are there go on working
-    here.conn.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgq work' limit 1"
-    )
-    taken += wait_until(lambda: crowd.take_all() > taken and 1)
+
+    def stolen() -> bool:  # the worker may be the first to get the place that its backend leaves: then once more
+        here.conn.execute(
+            "select pg_terminate_backend(pid, 1000) from pg_stat_activity where application_name = 'pgq work' limit 1"
+        )
+        return crowd.take_all() > taken
+
+    wait_until(stolen)
+    before = fleet.said().count("the database is away")
     with pytest.raises(psycopg.OperationalError, match="too many clients"):
         psycopg.connect(small.dsn)
     wait_until(lambda: time.monotonic() > began + hold - 1, hold + 1)
-    away = fleet.said().count("the database is away")
+    away = fleet.said().count("the database is away") - before
     crowd.leave()
 
     for job in long:
@@ -97,8 +108,8 @@ def test_while_there_are_no_connections_healthy_leases_are_kept_and_workers_come
     assert fleet.workers() == pids
     assert "declared lost" not in fleet.said()
     assert len(ledger.read("start")) == 4
-    print(f"{taken} connections held for {hold} s; {away} attempts to connect; 0 reruns")
-    assert 2 <= away <= 6 + hold  # it slows down to one in 1 to 2 s
+    print(f"{taken + 1} connections held for {hold} s; {away} attempts to connect; 0 reruns")
+    assert 1 <= away <= 6 + hold  # it slows down to one in 1 to 2 s
     assert ledger.overlaps() == []
 
 
