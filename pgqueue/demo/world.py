@@ -29,7 +29,8 @@ SHOP = "demo"
 OWN_QUEUE = "pgqueue_demo"  # the user's own queue may be in "pgqueue"
 MARK = "made by pgq demo"
 _NAMES = ("PGQ_DSN", "DATABASE_URL", *_dsn.LIBPQ_VARIABLES)
-_LOCK = "select pg_try_advisory_lock(hashtextextended('pgq demo', 0))"
+_LOCK = "select pg_advisory_lock(hashtextextended('pgq demo', 0))"
+_PATIENCE = "5s"  # the server may take a moment to see that a demo was killed
 _FOUND = """
 select nspname, coalesce(obj_description(oid, 'pg_namespace') = %s, false) from pg_namespace where nspname = any (%s)"""
 
@@ -87,9 +88,13 @@ def _connect(dsn: str) -> Connection:
 
 def _ours(conn: Connection, made: World) -> list[str]:
     """Return the schemas that an earlier demo left. Raises ConfigError for those of others and for a demo at work."""
-    row = conn.execute(_LOCK).fetchone()
-    if row != (True,):
-        raise ConfigError("another `pgq demo` is running in this database: wait for it, or name another database")
+    try:
+        conn.execute("select set_config('lock_timeout', %s, false)", [_PATIENCE])
+        conn.execute(_LOCK)
+    except errors.LockNotAvailable as error:
+        raise ConfigError(
+            "another `pgq demo` is running in this database: wait for it, or name another database"
+        ) from error
     found = conn.execute(_FOUND, [MARK, [SHOP, made.schema]]).fetchall()
     for name, ours in found:
         if not ours:

@@ -6,6 +6,7 @@ import signal
 import smtplib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -373,6 +374,17 @@ def test_a_schema_of_somebody_else_is_not_touched(name: str, dsn: str, conn: psy
         demo.run(dsn, console=Console(quiet=True))
 
     assert conn.execute("select count(*) from pg_namespace where nspname = %s", [name]).fetchone() == (1,)
+
+
+def test_a_demo_waits_for_the_session_of_one_that_was_killed(dsn: str) -> None:
+    with psycopg.connect(dsn) as killed:
+        killed.execute("select pg_advisory_lock(hashtextextended('pgq demo', 0))")
+        ends = threading.Timer(1, killed.close)
+        ends.start()
+
+        with world(dsn, *SignUps.tables) as (made, _):
+            assert made.schema == OWN_QUEUE
+        ends.join()
 
 
 def test_two_demos_do_not_share_a_database(dsn: str, conn: psycopg.Connection[Any]) -> None:
