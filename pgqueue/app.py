@@ -14,6 +14,7 @@ from pgqueue import dsn as _dsn
 from pgqueue import schema as _schema
 from pgqueue.client import Client
 from pgqueue.errors import ArgumentError, ConfigError, UnknownTask
+from pgqueue.events import Observers
 from pgqueue.flowhandle import FlowHandle
 from pgqueue.handle import Handle
 from pgqueue.operations import Operations
@@ -59,6 +60,7 @@ class App(Registry, Operations):
         self._explicit_dsn = dsn
         self._explicit_schema = None if schema is None else _schema.valid_schema(schema)
         super().__init__(max_args_bytes=max_args_bytes)
+        self.observers = Observers()  # of the workers that run its tasks in this process
         self._client = Client(lambda: self.dsn, schema=lambda: self.schema, pool_size=pool_size, timeout=pool_timeout)
 
     def __repr__(self) -> str:

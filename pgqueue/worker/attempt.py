@@ -6,12 +6,14 @@ when they do.
 
 from __future__ import annotations
 
+import time
 import traceback
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
 from pgqueue.context import JobInfo
+from pgqueue.events import AttemptEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +50,7 @@ class Attempt:
 
     __slots__ = (
         "alone",
+        "claimed_at",
         "deadline",
         "group",
         "id",
@@ -61,7 +64,14 @@ class Attempt:
     )
 
     def __init__(
-        self, row: Sequence[Any], task: Task[..., ..., Any, Any], queue: str, token: int, *, alone: bool = False
+        self,
+        row: Sequence[Any],
+        task: Task[..., ..., Any, Any],
+        queue: str,
+        token: int,
+        *,
+        alone: bool = False,
+        claimed_at: str | None = None,
     ) -> None:
         self.row = row
         self.id: int = row[ID]
@@ -70,6 +80,7 @@ class Attempt:
         self.queue = queue
         self.token = token
         self.alone = alone
+        self.claimed_at = claimed_at  # by the database's clock
         self.started = 0.0  # by the monotonic clock, like the deadline
         self.deadline = float("inf")
         self.stop_reason: str | None = None
@@ -80,6 +91,15 @@ class Attempt:
         timeout: timedelta = self.row[TIMEOUT] or self.task.timeout
         self.started = now
         self.deadline = now + timeout.total_seconds()
+
+    def ended(self, outcome: str, error: str | None = None) -> AttemptEnded:
+        """What observers are told of its end."""
+        row = self.row
+        waited = None
+        if self.claimed_at is not None:
+            waited = max(0.0, (datetime.fromisoformat(self.claimed_at) - _time(row[RUN_AT])).total_seconds())
+        ran = time.monotonic() - self.started if self.started else None
+        return AttemptEnded(self.id, self.task.name, self.queue, row[ATTEMPT], outcome, waited, ran, error)
 
     @property
     def stopped(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pgqueue.events import StepDone
 from pgqueue.worker.attempt import ARGS, CREATED_AT, ID, KIND, PRIORITY, RUN_AT
 
 if TYPE_CHECKING:
@@ -152,6 +153,10 @@ class Reply:
     seen: list[int] | None  # the priorities of a full pass
     more: bool = False  # there may be more due jobs than it has seen
     busy: bool = False  # others had the lanes of due jobs: look again soon, from the same marks
+
+    def event(self, lane: Lane | None, *, settled: int, seconds: float) -> StepDone:
+        """What observers are told of the step."""
+        return StepDone(lane.queue if lane is not None else None, len(self.jobs), settled, len(self.stale), seconds)
 
 
 def read(rows: Sequence[Sequence[Any]]) -> Reply:

@@ -177,6 +177,8 @@ class Crew:
     def hand_back(self, attempts: Iterable[Attempt]) -> None:
         """Hand back what was never given to a pool."""
         for attempt in attempts:
+            if self._app.observers:
+                self._app.observers.tell(attempt.ended("released"))
             self._outbox.ended(attempt, "released")
 
     def hand_back_stalled(self, now: float) -> None:
@@ -207,6 +209,8 @@ class Crew:
 
     def succeeded(self, attempt: Attempt, result: str | None = None) -> None:
         """Take a success."""
+        if self._app.observers:
+            self._app.observers.tell(attempt.ended("succeeded"))
         self._outbox.succeeded(attempt, result)
         if attempt.group is not None:
             self._series.ended(attempt, again=False)
@@ -224,6 +228,8 @@ class Crew:
         if outcome == "dead":
             kind = (error or {}).get("type")
             log.warning("job is dead", extra={"job": attempt.id, "task": attempt.task.name, "error": kind})
+        if self._app.observers:
+            self._app.observers.tell(attempt.ended(outcome, (error or {}).get("type")))
         self._outbox.ended(attempt, outcome, delay=delay, error=error, alone=alone)
         if attempt.group is not None:
             self._series.ended(attempt, again=outcome in {"failed", "snoozed", "released", "lost"})
@@ -233,6 +239,8 @@ class Crew:
         self._proof.find(attempt)
 
     def _committed(self, attempt: Attempt) -> None:
+        if self._app.observers:
+            self._app.observers.tell(attempt.ended("succeeded"))
         self._series.ended(attempt, again=False)
         self.on_end()
 

@@ -40,29 +40,38 @@ class Intake:
         """Hand back from now on whatever still comes."""
         self._open = False
 
-    def take_on(self, lane: Lane, rows: Sequence[Sequence[Any]], token: int, now: float) -> None:
+    def take_on(self, lane: Lane, rows: Sequence[Sequence[Any]], token: int, now: float, clock: str) -> None:
         """Take claimed rows in. Those for the loop are looked at while the next step is on its way."""
         if self.found_at + IDLE_SECONDS < now:
             self._busy_since = now
         self.found_at = now
         if lane.pool is self._crew.loop_pool:
             self._crew.incoming += len(rows)
-            asyncio.get_running_loop().call_soon(self._arrived, lane.queue, rows, token)
+            asyncio.get_running_loop().call_soon(self._arrived, lane.queue, rows, token, clock)
         else:
-            self.take(lane.queue, rows, token)
+            self.take(lane.queue, rows, token, clock=clock)
         busy = now - self._busy_since > BUSY_SECONDS or self._crew.full()
         if busy and self._listener is not None and self._listener.asleep:
             self._unlocking = asyncio.create_task(self._listener.awake())
 
-    def take(self, queue: str, rows: Sequence[Sequence[Any]], token: int, *, alone: bool = False) -> None:
-        """Have claimed rows run, unless it is too late for that: then they are handed back."""
-        attempts = [Attempt(row, self._app.tasks[row[TASK]], queue, token, alone=alone) for row in rows]
+    def take(
+        self,
+        queue: str,
+        rows: Sequence[Sequence[Any]],
+        token: int,
+        *,
+        alone: bool = False,
+        clock: str | None = None,
+    ) -> None:
+        """Have rows that were claimed at `clock` run, unless it is too late for that: then they are handed back."""
+        tasks = self._app.tasks
+        attempts = [Attempt(row, tasks[row[TASK]], queue, token, alone=alone, claimed_at=clock) for row in rows]
         if self._open and self._link.lease.remaining(time.monotonic()) > 0:
             self._crew.submit(attempts)
         else:
             self._crew.hand_back(attempts)
             self._crew.on_end()
 
-    def _arrived(self, queue: str, rows: Sequence[Sequence[Any]], token: int) -> None:
+    def _arrived(self, queue: str, rows: Sequence[Sequence[Any]], token: int, clock: str) -> None:
         self._crew.incoming -= len(rows)
-        self.take(queue, rows, token)
+        self.take(queue, rows, token, clock=clock)

@@ -26,23 +26,25 @@ DATA_ERRORS = ("22", "23", "54")  # SQLSTATE classes that blame what was sent
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step settles: `ids` ascend, `tokens` go with them; `outcomes` is a JSON array or None."""
+    """What one step settles: `ids` ascend, `tokens` go with them; `outcomes` is a JSON array of `others`, or None."""
 
     ids: list[int]
     tokens: list[int]
     outcomes: str | None
+    others: int
 
     def __len__(self) -> int:
-        return len(self.ids) + (self.outcomes is not None)
+        return len(self.ids) + self.others
 
 
-NOTHING = Batch([], [], None)
+NOTHING = Batch([], [], None, 0)
 Outcome = tuple[int, int] | str  # a plain success, id and token; or any other, as JSON
 
 
 def batch_of(plain: list[tuple[int, int]], others: list[str]) -> Batch:
     """A batch of successes, ids ascending, and of the texts of other outcomes."""
-    return Batch([job for job, _ in plain], [token for _, token in plain], f"[{','.join(others)}]" if others else None)
+    outcomes = f"[{','.join(others)}]" if others else None
+    return Batch([job for job, _ in plain], [token for _, token in plain], outcomes, len(others))
 
 
 class Outbox:

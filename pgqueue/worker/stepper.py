@@ -138,6 +138,8 @@ class Stepper:
         self._settle_alone = self._settle_alone and lane is not None
         took = time.monotonic() - sent
         self._planner.pace.trip(took)
+        if self._app.observers:
+            self._app.observers.tell(reply.event(lane, settled=len(batch), seconds=took))
         if reply.stale:
             log.warning("attempts had lost their lease when they were settled", extra={"jobs": reply.stale})
         if reply.lost:
@@ -155,7 +157,7 @@ class Stepper:
         self._quarantine.noticed(lane.queue, waiting=reply.suspects)
         if reply.jobs:
             self._rounds.found = True
-            self._intake.take_on(lane, reply.jobs, token, now)
+            self._intake.take_on(lane, reply.jobs, token, now, reply.clock)
             self._count(len(reply.jobs))
         if filled:
             self._rounds.begin()
