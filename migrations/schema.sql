@@ -971,6 +971,35 @@ begin
   left join pgqueue.finished_jobs f on f.id = g.id
   left join pgqueue.dead_jobs d on d.id = g.id;
 end $$;
+CREATE FUNCTION pgqueue.enforce_quota() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+declare
+  _now_us constant bigint := extract(epoch from clock_timestamp()) * 1000000;
+  _most bigint;
+  _tickets text;
+  _counted text;
+  _depth bigint;
+begin
+  select q.max_depth, format('%I.%I', pgqueue.schema_name(), 'quota_tickets_' || q.number), format('%I.%I', pgqueue.schema_name(), 'quota_counted_' || q.number)
+  into _most, _tickets, _counted from pgqueue.queue_quotas q where q.queue = new.queue;
+  if not found or nextval(_tickets) <= _most then
+    return new;
+  end if;
+  if _now_us - coalesce(pg_sequence_last_value(_counted::regclass), 0) >= 5 * _most then
+    perform setval(_counted, _now_us);
+    select count(*) into _depth from (select from pgqueue.queued_jobs j where j.queue = new.queue limit _most) j;
+    perform setval(_tickets, _depth + 1);
+    if _depth < _most then
+      return new;
+    end if;
+  end if;
+  raise exception using errcode = 'PQ007',
+    message = format('cannot enqueue task %L: queue %L is full, it may hold %s unfinished jobs; try again later, or raise its max_depth', left(new.task, 100), new.queue, _most);
+end $$;
 CREATE FUNCTION pgqueue.enqueue(task text, args jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, group_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, meta jsonb DEFAULT NULL::jsonb, key_policy text DEFAULT 'skip'::text, key_period interval DEFAULT NULL::interval, delay interval DEFAULT NULL::interval, limits jsonb DEFAULT NULL::jsonb, fair_key text DEFAULT NULL::text, group_retry text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2978,18 +3007,18 @@ CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, gra
     select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
            case when c.relkind = 'S' then array['usage', 'SELECT']
                 when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
-                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'fair_weights', 'paused_queues') then array['SELECT']
+                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
     from us join pg_proc p on p.pronamespace = us.oid
-    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights') and case kind
+    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
       when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
-      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_share',
+      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
   )
@@ -3202,23 +3231,29 @@ CREATE FUNCTION pgqueue.set_limit(name text, rate double precision DEFAULT NULL:
 begin
   return pgqueue.save_limit(name, rate, per, burst, concurrency, null);
 end $$;
-CREATE FUNCTION pgqueue.set_queue(queue text, fair boolean DEFAULT NULL::boolean, aging interval DEFAULT NULL::interval) RETURNS boolean
+CREATE FUNCTION pgqueue.set_queue(queue text, fair boolean DEFAULT NULL::boolean, aging interval DEFAULT NULL::interval, max_depth bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 declare
   _old pgqueue.queue_policies;
+  _limited boolean := false;
 begin
   if octet_length(queue) between 1 and 200 is not true then
     raise exception using errcode = 'PQ004', message = format('set_queue: the queue must have a name of 1 to 200 bytes, got %s', coalesce(octet_length(queue), 0));
   elsif aging < '0' then
     raise exception using errcode = 'PQ004', message = format('set_queue: aging must be positive, or 0 to turn it off, got %s', aging);
+  elsif max_depth not between 0 and 1000000000 then
+    raise exception using errcode = 'PQ004', message = format('set_queue: max_depth must be from 1 to 1000000000, or 0 for a queue without bound, got %s', max_depth);
   end if;
   insert into pgqueue.queue_policies (queue) values (queue) on conflict do nothing;
   select p.* into _old from pgqueue.queue_policies p where p.queue = set_queue.queue for update;
+  if max_depth is not null then
+    _limited := pgqueue.set_quota(queue, max_depth);
+  end if;
   if (_old.fair, _old.aging) is not distinct from (coalesce(fair, _old.fair), nullif(coalesce(aging, _old.aging), '0')) then
-    return false;
+    return _limited;
   end if;
   update pgqueue.queue_policies p
   set fair = coalesce(set_queue.fair, p.fair), aging = nullif(coalesce(set_queue.aging, p.aging), '0') where p.queue = set_queue.queue;
@@ -3228,6 +3263,55 @@ begin
   perform pgqueue.wake(queue);
   return true;
 end $$;
+CREATE FUNCTION pgqueue.set_quota(queue text, max_depth bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $_$
+#variable_conflict use_variable
+declare
+  _number integer;
+  _old bigint;
+  _queues text;
+begin
+  lock table pgqueue.queue_quotas in share row exclusive mode;
+  select q.max_depth, q.number into _old, _number from pgqueue.queue_quotas q where q.queue = set_quota.queue;
+  if nullif(max_depth, 0) is not distinct from _old then
+    return false;
+  elsif _old is not null and max_depth > 0 then
+    update pgqueue.queue_quotas q set max_depth = set_quota.max_depth where q.queue = set_quota.queue;
+    return true;
+  end if;
+  for _try in 1 .. 60 loop
+    begin
+      lock table pgqueue.queued_jobs in share row exclusive mode;
+      exit;
+    exception when lock_not_available then
+      if _try = 60 then
+        raise exception using errcode = '55P03',
+          message = format('the quota of queue %L was not changed: transactions with jobs are open all the time; try again when fewer are', queue);
+      end if;
+      perform pg_sleep(0.1 + random() * 0.1);
+    end;
+  end loop;
+  if max_depth > 0 then
+    insert into pgqueue.queue_quotas as q (queue, max_depth) values (queue, max_depth) returning q.number into _number;
+    execute format('create sequence %1$I.%2$I owned by %1$I.queue_quotas.max_depth', pgqueue.schema_name(), 'quota_tickets_' || _number);
+    execute format('create sequence %1$I.%2$I owned by %1$I.queue_quotas.max_depth', pgqueue.schema_name(), 'quota_counted_' || _number);
+    perform setval(format('%I.%I', pgqueue.schema_name(), 'quota_tickets_' || _number), max_depth);  -- what is there is counted at the first insert
+  else
+    delete from pgqueue.queue_quotas q where q.queue = set_quota.queue;
+    execute format('drop sequence %1$I.%2$I, %1$I.%3$I', pgqueue.schema_name(), 'quota_tickets_' || _number, 'quota_counted_' || _number);
+  end if;
+  select string_agg(quote_literal(q.queue), ', ' order by q.queue) into _queues from pgqueue.queue_quotas q;
+  if _queues is null then
+    execute format('drop trigger enforce_quota on %I.queued_jobs', pgqueue.schema_name());
+  else
+    execute format('create or replace trigger enforce_quota before insert on %1$I.queued_jobs for each row when (new.attempt = 0 and new.queue in (%2$s)) execute function %1$I.enforce_quota()',
+                   pgqueue.schema_name(), _queues);
+  end if;
+  return true;
+end $_$;
 CREATE FUNCTION pgqueue.set_share(queue text, key text, weight integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4800,6 +4884,20 @@ CREATE TABLE pgqueue.queue_policies (
     aging interval,
     CONSTRAINT queue_policies_aging_check CHECK ((aging > '00:00:00'::interval))
 );
+CREATE TABLE pgqueue.queue_quotas (
+    queue text NOT NULL,
+    number integer NOT NULL,
+    max_depth bigint NOT NULL,
+    CONSTRAINT queue_quotas_max_depth_check CHECK (((max_depth >= 1) AND (max_depth <= 1000000000)))
+);
+ALTER TABLE pgqueue.queue_quotas ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgqueue.queue_quotas_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE pgqueue.worker_processes (
     id bigint NOT NULL,
     started_at timestamp with time zone NOT NULL,
@@ -5008,6 +5106,8 @@ ALTER TABLE ONLY pgqueue.permits
     ADD CONSTRAINT permits_pkey PRIMARY KEY (job_id, kind, name, key);
 ALTER TABLE ONLY pgqueue.queue_policies
     ADD CONSTRAINT queue_policies_pkey PRIMARY KEY (queue);
+ALTER TABLE ONLY pgqueue.queue_quotas
+    ADD CONSTRAINT queue_quotas_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY pgqueue.queued_jobs
     ADD CONSTRAINT queued_jobs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.schedule_ticks
@@ -5125,6 +5225,7 @@ GRANT ALL ON FUNCTION pgqueue.end_listener(pid integer, started_at timestamp wit
 REVOKE ALL ON FUNCTION pgqueue.ended(ids bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.ended(ids bigint[]) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.ended(ids bigint[]) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.enforce_quota() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_producer;
 GRANT ALL ON FUNCTION pgqueue.enqueue(task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, key_period interval, delay interval, limits jsonb, fair_key text, group_retry text) TO pgqueue_worker;
@@ -5360,8 +5461,10 @@ GRANT ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT tim
 GRANT ALL ON FUNCTION pgqueue.server_state(OUT system_identifier bigint, OUT timeline integer, OUT started_at timestamp with time zone, OUT lsn pg_lsn) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.set_limit(name text, rate double precision, per interval, burst integer, concurrency integer) TO pgqueue_admin;
-REVOKE ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval, max_depth bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.set_queue(queue text, fair boolean, aging interval, max_depth bigint) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.set_quota(queue text, max_depth bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.set_quota(queue text, max_depth bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.set_share(queue text, key text, weight integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.settle(outcomes jsonb, at timestamp with time zone) FROM PUBLIC;
@@ -5550,6 +5653,10 @@ GRANT SELECT ON TABLE pgqueue.permit_holders TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.permit_holders TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.queue_policies TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queue_policies TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.queue_quotas TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queue_quotas TO pgqueue_admin;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.queue_quotas_number_seq TO pgqueue_worker;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.queue_quotas_number_seq TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_worker;

@@ -9,6 +9,7 @@
      |   '- AppImportError            MODULE:APP cannot be imported
      |- JobNotFound                    no job has this id; also a LookupError
      |- KeyTaken                       another job holds the idempotency key
+     |- QueueFull                      the queue holds as many jobs as it may: try again later
      |- StateConflict                  the job is in a state that forbids it
      |- LeaseLost                      this attempt no longer owns the job: stop, write nothing
      |- NotSupported                   not in this version of the package or of the database's schema
@@ -65,6 +66,10 @@ class JobNotFound(PgQueueError, LookupError):
 
 class KeyTaken(PgQueueError):
     """Another job holds the idempotency key."""
+
+
+class QueueFull(PgQueueError):
+    """The queue holds as many unfinished jobs as it may (`pgq queues set --max-depth`). Try again later."""
 
 
 class StateConflict(PgQueueError):
@@ -147,6 +152,7 @@ _BY_SQLSTATE: Mapping[str, tuple[type[PgQueueError], str]] = {
     "PQ004": (InvalidArgument, ""),
     "PQ005": (LeaseLost, ""),
     "PQ006": (NotSupported, ""),
+    "PQ007": (QueueFull, ""),
     "42P01": (MigrationsPending, _MIGRATE),  # undefined_table
     "42703": (MigrationsPending, _MIGRATE),  # undefined_column
     "42883": (MigrationsPending, _MIGRATE),  # undefined_function

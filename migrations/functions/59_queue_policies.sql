@@ -1,22 +1,29 @@
 -- Says how a queue deals its jobs out; what is null stays as it is. Returns whether anything changed. When it stops being fair, the jobs
--- that waited for their key's share are due now. Raises PQ004. Locks: the policy's row, then as release_line.
+-- that waited for their key's share are due now. Raises PQ004; 55P03 as set_quota. Locks: the policy's row, then as set_quota, as release_line.
 --   fair   jobs with a fair_key take turns by the weights of their keys (set_share), whatever their number
 --   aging  a job that has waited so long counts as one priority higher, and so on; '0' turns it off
-create function pgqueue.set_queue(queue text, fair boolean default null, aging interval default null) returns boolean
+--   max_depth  how many unfinished jobs it may hold: then enqueues are refused with PQ007; 0 lifts that (enforce_quota says what is exact)
+create function pgqueue.set_queue(queue text, fair boolean default null, aging interval default null, max_depth bigint default null) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   _old pgqueue.queue_policies;
+  _limited boolean := false;
 begin
   if octet_length(queue) between 1 and 200 is not true then
     raise exception using errcode = 'PQ004', message = format('set_queue: the queue must have a name of 1 to 200 bytes, got %s', coalesce(octet_length(queue), 0));
   elsif aging < '0' then
     raise exception using errcode = 'PQ004', message = format('set_queue: aging must be positive, or 0 to turn it off, got %s', aging);
+  elsif max_depth not between 0 and 1000000000 then
+    raise exception using errcode = 'PQ004', message = format('set_queue: max_depth must be from 1 to 1000000000, or 0 for a queue without bound, got %s', max_depth);
   end if;
   insert into pgqueue.queue_policies (queue) values (queue) on conflict do nothing;
   select p.* into _old from pgqueue.queue_policies p where p.queue = set_queue.queue for update;
+  if max_depth is not null then
+    _limited := pgqueue.set_quota(queue, max_depth);
+  end if;
   if (_old.fair, _old.aging) is not distinct from (coalesce(fair, _old.fair), nullif(coalesce(aging, _old.aging), '0')) then
-    return false;
+    return _limited;
   end if;
   update pgqueue.queue_policies p
   set fair = coalesce(set_queue.fair, p.fair), aging = nullif(coalesce(set_queue.aging, p.aging), '0') where p.queue = set_queue.queue;

@@ -27,6 +27,13 @@ create table pgqueue.failovers (
   primary key (system_identifier, timeline)
 );
 
+-- How many unfinished jobs a queue may hold (set_queue). Enqueues draw tickets from a sequence of the row's number, see enforce_quota.
+create table pgqueue.queue_quotas (
+  queue     text    primary key,
+  number    integer not null generated always as identity,
+  max_depth bigint  not null check (max_depth between 1 and 1000000000)
+);
+
 -- What workers knew of and is gone or undone (function reconcile): gone, undone, again, released.
 create table pgqueue.failover_jobs (
   system_identifier bigint  not null,

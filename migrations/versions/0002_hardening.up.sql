@@ -28,6 +28,13 @@ create table pgqueue.failovers (
   primary key (system_identifier, timeline)
 );
 
+-- How many unfinished jobs a queue may hold (set_queue). Enqueues draw tickets from a sequence of the row's number, see enforce_quota.
+create table pgqueue.queue_quotas (
+  queue     text    primary key,
+  number    integer not null generated always as identity,
+  max_depth bigint  not null check (max_depth between 1 and 1000000000)
+);
+
 -- What workers knew of and is gone or undone (function reconcile): gone, undone, again, released.
 create table pgqueue.failover_jobs (
   system_identifier bigint  not null,
@@ -1670,6 +1677,91 @@ return (
             where j.gated and (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= c.at))
   from (select clock_timestamp() as at offset 0) c
 );
+-- functions/58_enforce_quota.sql
+-- The trigger of queues that have a quota: refuses a new job when its queue holds as many unfinished ones as it may. It is on queued_jobs only while
+-- some queue has a quota, and its condition names those queues: others pay a comparison, and without quotas nobody pays anything.
+-- Counting at each insert would cost as much as the queue is long, and a counter in a row would make producers wait for one another's transactions.
+-- So each new job draws a ticket from a sequence, which no transaction holds up: while it is within the quota there is room for certain, as the queue was
+-- no longer when it was counted last and at most one job came for each ticket. Beyond it the queue is counted again, at most as often as costs a fiftieth
+-- of the time (0.1 us a job), and the tickets go on from there.
+-- Not exact in one direction: jobs of transactions that were open while it was counted are not seen, so it may hold so many more. Jobs that come
+-- back (retry, redrive) are let in. A ticket drawn in vain (a rollback) is found by the next count.
+-- Raises PQ007. Locks: nothing.
+create function pgqueue.enforce_quota() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+  _now_us constant bigint := extract(epoch from clock_timestamp()) * 1000000;
+  _most bigint;
+  _tickets text;
+  _counted text;
+  _depth bigint;
+begin
+  select q.max_depth, format('%I.%I', pgqueue.schema_name(), 'quota_tickets_' || q.number), format('%I.%I', pgqueue.schema_name(), 'quota_counted_' || q.number)
+  into _most, _tickets, _counted from pgqueue.queue_quotas q where q.queue = new.queue;
+  if not found or nextval(_tickets) <= _most then
+    return new;
+  end if;
+  if _now_us - coalesce(pg_sequence_last_value(_counted::regclass), 0) >= 5 * _most then
+    perform setval(_counted, _now_us);
+    select count(*) into _depth from (select from pgqueue.queued_jobs j where j.queue = new.queue limit _most) j;
+    perform setval(_tickets, _depth + 1);
+    if _depth < _most then
+      return new;
+    end if;
+  end if;
+  raise exception using errcode = 'PQ007',
+    message = format('cannot enqueue task %L: queue %L is full, it may hold %s unfinished jobs; try again later, or raise its max_depth', left(new.task, 100), new.queue, _most);
+end $$;
+
+-- Sets or (0) takes away a queue's quota; returns whether anything changed. With its owner's rights, as it makes sequences and the trigger. That takes a
+-- lock which all inserts and claims would queue behind, so it tries again and again for 200 ms each time, for 20 seconds; then it raises 55P03 and nothing
+-- has changed. Locks: the quotas, then queued_jobs (until the caller's transaction ends: commit soon).
+create function pgqueue.set_quota(queue text, max_depth bigint) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '200ms' as $$
+#variable_conflict use_variable
+declare
+  _number integer;
+  _old bigint;
+  _queues text;
+begin
+  lock table pgqueue.queue_quotas in share row exclusive mode;
+  select q.max_depth, q.number into _old, _number from pgqueue.queue_quotas q where q.queue = set_quota.queue;
+  if nullif(max_depth, 0) is not distinct from _old then
+    return false;
+  elsif _old is not null and max_depth > 0 then
+    update pgqueue.queue_quotas q set max_depth = set_quota.max_depth where q.queue = set_quota.queue;
+    return true;
+  end if;
+  for _try in 1 .. 60 loop
+    begin
+      lock table pgqueue.queued_jobs in share row exclusive mode;
+      exit;
+    exception when lock_not_available then
+      if _try = 60 then
+        raise exception using errcode = '55P03',
+          message = format('the quota of queue %L was not changed: transactions with jobs are open all the time; try again when fewer are', queue);
+      end if;
+      perform pg_sleep(0.1 + random() * 0.1);
+    end;
+  end loop;
+  if max_depth > 0 then
+    insert into pgqueue.queue_quotas as q (queue, max_depth) values (queue, max_depth) returning q.number into _number;
+    execute format('create sequence %1$I.%2$I owned by %1$I.queue_quotas.max_depth', pgqueue.schema_name(), 'quota_tickets_' || _number);
+    execute format('create sequence %1$I.%2$I owned by %1$I.queue_quotas.max_depth', pgqueue.schema_name(), 'quota_counted_' || _number);
+    perform setval(format('%I.%I', pgqueue.schema_name(), 'quota_tickets_' || _number), max_depth);  -- what is there is counted at the first insert
+  else
+    delete from pgqueue.queue_quotas q where q.queue = set_quota.queue;
+    execute format('drop sequence %1$I.%2$I, %1$I.%3$I', pgqueue.schema_name(), 'quota_tickets_' || _number, 'quota_counted_' || _number);
+  end if;
+  select string_agg(quote_literal(q.queue), ', ' order by q.queue) into _queues from pgqueue.queue_quotas q;
+  if _queues is null then
+    execute format('drop trigger enforce_quota on %I.queued_jobs', pgqueue.schema_name());
+  else
+    execute format('create or replace trigger enforce_quota before insert on %1$I.queued_jobs for each row when (new.attempt = 0 and new.queue in (%2$s)) execute function %1$I.enforce_quota()',
+                   pgqueue.schema_name(), _queues);
+  end if;
+  return true;
+end $$;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is. A grant counts at least a microsecond, the resolution of a timestamp, and an
 -- empty bucket is full again within 3650 days: beyond that the claims of the queue would overflow, whoever looks at the rule.
@@ -1815,6 +1907,64 @@ begin
     _released := _released + pgqueue.release_line(_line.kind, _line.name, clock_timestamp());
   end loop;
   return _released;
+end $$;
+-- functions/59_queue_policies.sql
+drop function pgqueue.set_share;
+drop function pgqueue.set_queue;
+-- Says how a queue deals its jobs out; what is null stays as it is. Returns whether anything changed. When it stops being fair, the jobs
+-- that waited for their key's share are due now. Raises PQ004; 55P03 as set_quota. Locks: the policy's row, then as set_quota, as release_line.
+--   fair   jobs with a fair_key take turns by the weights of their keys (set_share), whatever their number
+--   aging  a job that has waited so long counts as one priority higher, and so on; '0' turns it off
+--   max_depth  how many unfinished jobs it may hold: then enqueues are refused with PQ007; 0 lifts that (enforce_quota says what is exact)
+create or replace function pgqueue.set_queue(queue text, fair boolean default null, aging interval default null, max_depth bigint default null) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  _old pgqueue.queue_policies;
+  _limited boolean := false;
+begin
+  if octet_length(queue) between 1 and 200 is not true then
+    raise exception using errcode = 'PQ004', message = format('set_queue: the queue must have a name of 1 to 200 bytes, got %s', coalesce(octet_length(queue), 0));
+  elsif aging < '0' then
+    raise exception using errcode = 'PQ004', message = format('set_queue: aging must be positive, or 0 to turn it off, got %s', aging);
+  elsif max_depth not between 0 and 1000000000 then
+    raise exception using errcode = 'PQ004', message = format('set_queue: max_depth must be from 1 to 1000000000, or 0 for a queue without bound, got %s', max_depth);
+  end if;
+  insert into pgqueue.queue_policies (queue) values (queue) on conflict do nothing;
+  select p.* into _old from pgqueue.queue_policies p where p.queue = set_queue.queue for update;
+  if max_depth is not null then
+    _limited := pgqueue.set_quota(queue, max_depth);
+  end if;
+  if (_old.fair, _old.aging) is not distinct from (coalesce(fair, _old.fair), nullif(coalesce(aging, _old.aging), '0')) then
+    return _limited;
+  end if;
+  update pgqueue.queue_policies p
+  set fair = coalesce(set_queue.fair, p.fair), aging = nullif(coalesce(set_queue.aging, p.aging), '0') where p.queue = set_queue.queue;
+  if _old.fair and not fair then
+    perform pgqueue.release_line('fair', queue, clock_timestamp());
+  end if;
+  perform pgqueue.wake(queue);
+  return true;
+end $$;
+
+-- Says how much of a fair queue a key gets, in proportion to the other keys that have work; a key that nobody spoke of has weight 1, and null
+-- or 1 forgets it. Returns whether anything changed. Raises PQ004. Locks: the key's row.
+create or replace function pgqueue.set_share(queue text, key text, weight integer) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+  if octet_length(queue) between 1 and 200 is not true or octet_length(key) between 1 and 1000 is not true then
+    raise exception using errcode = 'PQ004', message = 'set_share: give a queue and a key';
+  elsif weight not between 1 and 1000 then
+    raise exception using errcode = 'PQ004', message = format('set_share: weight must be from 1 to 1000, got %s', weight);
+  end if;
+  if coalesce(weight, 1) = 1 then
+    delete from pgqueue.fair_weights w where w.queue = set_share.queue and w.key = set_share.key;
+    return found;
+  end if;
+  insert into pgqueue.fair_weights as w (queue, key, weight) values (queue, key, weight)
+  on conflict on constraint fair_weights_pkey do update set weight = excluded.weight where w.weight <> excluded.weight;
+  return found;
 end $$;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
@@ -2119,18 +2269,18 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
            case when c.relkind = 'S' then array['usage', 'SELECT']
                 when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
-                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'fair_weights', 'paused_queues') then array['SELECT']
+                when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
     from us join pg_proc p on p.pronamespace = us.oid
-    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights') and case kind
+    where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
       when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
-      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_share',
+      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
   )

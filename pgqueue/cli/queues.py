@@ -24,6 +24,7 @@ COLUMNS: tuple[output.Column, ...] = (
     ("failed/min", output.text("failures")),
     ("fair", output.text("fair")),
     ("aging", output.text("aging")),
+    ("max depth", output.text("max_depth")),
 )
 
 
@@ -68,17 +69,24 @@ def set_(
         timedelta | None,
         typer.Option("--aging", help="A job that waited so long counts as one priority higher; 0: never.", **_DURATION),
     ] = None,
+    max_depth: Annotated[
+        int | None,
+        typer.Option("--max-depth", help="Refuse new jobs while it holds so many unfinished ones; 0: never.", min=0),
+    ] = None,
 ) -> None:
-    """Say how a queue deals its jobs out. What is left out stays as it is; it holds at once."""
-    if fair is None and aging is None:
-        raise InvalidArgument("give --fair, --no-fair or --aging")
-    changed = session.rows("queue_set", {"queue": queue, "fair": fair, "aging": aging})[0]["changed"]
+    """Say how a queue deals its jobs out, and how many it takes. What is left out stays as it is; it holds at once."""
+    wanted = {"fair": fair, "aging": aging, "max_depth": max_depth}
+    if all(value is None for value in wanted.values()):
+        raise InvalidArgument("give --fair, --no-fair, --aging or --max-depth")
+    changed = session.rows("queue_set", {"queue": queue, **wanted})[0]["changed"]
     now = session.rows("queue_policy", {"queue": queue})[0]
     if session.as_json:
         print_json({"queue": queue, **now, "changed": changed})
         return
     aged = f"aging {output.span(now['aging'])}" if now["aging"] else "no aging"
-    print_line(f'queue "{queue}" is {"" if changed else "already "}{"fair" if now["fair"] else "not fair"}, {aged}')
+    bound = f"at most {now['max_depth']} jobs" if now["max_depth"] else "any number of jobs"
+    fairly = "fair" if now["fair"] else "not fair"
+    print_line(f'queue "{queue}" is {"" if changed else "already "}{fairly}, {aged}, {bound}')
 
 
 def share(

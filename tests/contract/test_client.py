@@ -28,6 +28,7 @@ from pgqueue import (
     JobNotFound,
     KeyTaken,
     MigrationsPending,
+    QueueFull,
     ResultTimeout,
     State,
     StateConflict,
@@ -173,6 +174,19 @@ async def test_a_key_that_is_held_returns_its_holder(side: Any, app: App, conn: 
         await side.do(asked.using(key_policy="raise"), "enqueue", user_id=3)
     await side.do(asked.using(key_policy="replace"), "enqueue", user_id=4)
     assert row(conn, first.id)["args"] == {"user_id": 4}
+
+
+async def test_a_full_queue_is_an_error_of_its_own(side: Any, app: App, conn: Any) -> None:
+    conn.execute("select pgqueue.set_queue('default', max_depth => 1)")
+    asked = app.named("greet").using(queue="default")
+    await side.do(asked, "enqueue", user_id=1)
+
+    with pytest.raises(QueueFull, match="queue 'default' is full, it may hold 1 unfinished jobs; try again later"):
+        await side.do(asked, "enqueue", user_id=2)
+
+    conn.execute("select pgqueue.set_queue('default', max_depth => 2)")
+    await side.do(asked, "enqueue", user_id=3)
+    assert count(conn) == 2
 
 
 async def test_many_jobs_come_back_in_the_order_given(side: Any, app: App, conn: Any) -> None:

@@ -130,6 +130,25 @@ def test_i15_a_schedule_that_cannot_be_read_says_so_and_stops_no_other(conn: Con
     assert row(conn, "a bad one")["next_at"] is not None
 
 
+def test_a_tick_whose_queue_is_full_comes_when_there_is_room(conn: Conn) -> None:
+    schedule(conn, "s", every="1 hour")
+    settle(conn)
+    scalar(conn, "select pgqueue.enqueue('filler')")
+    scalar(conn, "select pgqueue.set_queue('default', max_depth => 1)")
+    set_back(conn, "1 hour", "s")
+
+    settle(conn)
+
+    assert ("is full" in row(conn, "s")["error"], jobs(conn)) == (True, 1)
+    conn.execute("select pgqueue.cancel(id) from pgqueue.jobs where task = 'filler'")
+    conn.execute("update pgqueue.job_schedules set retry_at = now()")
+    settle(conn)
+    assert (row(conn, "s")["error"], scalar(conn, "select count(*) from pgqueue.jobs where state = 'ready'")) == (
+        None,
+        1,
+    )
+
+
 def test_i15_a_job_that_the_database_refuses_stops_no_other_and_is_not_lost(conn: Conn) -> None:
     for name in ("a", "b"):
         schedule(conn, name, every="1 hour")

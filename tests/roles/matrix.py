@@ -9,14 +9,14 @@ ROLES = ("producer", "worker", "viewer", "admin")
 # Producers call these and nothing else; they run with their owner's rights.
 ENQUEUE = {"enqueue", "enqueue_many", "enqueue_flow"}
 # Further functions with their owner's rights, because they change what only an owner may.
-OWNERS = {"make_partitions", "drop_day"}
+OWNERS = {"make_partitions", "drop_day", "set_quota", "enforce_quota"}
 # What operators decide: not for workers.
 OPERATORS = {
     "drop_limit", "pause", "pause_schedule", "redrive", "remove", "resume", "resume_schedule", "run_schedule", "schedule",
-    "set_limit", "set_queue", "set_share", "unschedule",
+    "set_limit", "set_queue", "set_quota", "set_share", "unschedule",
 }  # fmt: skip
 # Roles and rights are the schema's owner's business.
-OWNER_ONLY = {"grant_roles", "role_rights"}
+OWNER_ONLY = {"grant_roles", "role_rights", "enforce_quota"}
 VIEWED = {"default_burst"}  # the view of limits calls it with the reader's rights
 # What workers call, and what those functions call: with the caller's rights on the tables.
 WORKERS = {
@@ -41,7 +41,7 @@ WORKERS = {
     "why_running", "why_share", "why_workers",
 }  # fmt: skip
 
-READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "settings"}
+READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "queue_quotas", "settings"}
 TABLES = {
     "failovers", "failover_jobs",
     "cancel_requests", "dead_jobs", "finished_jobs", "flow_deltas", "flow_links", "flow_nodes", "job_args",

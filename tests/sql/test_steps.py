@@ -50,7 +50,8 @@ def sweep(conn: Conn, after: int = 0, max_jobs: int = 1000) -> tuple[int, int | 
 
 
 def an_hour_passes(conn: Conn) -> None:
-    """By the clock of finished jobs."""
+    """By the clock of finished jobs; it may have been yesterday, for which a new database has no partition."""
+    conn.execute("select pgqueue.ensure_day(now() - interval '1 day')")
     conn.execute("update pgqueue.finished_jobs set finished_at = finished_at - interval '61 minutes'")
 
 

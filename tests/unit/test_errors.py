@@ -55,6 +55,7 @@ def test_errors_are_also_what_python_calls_them(kind: type[Exception], also: typ
         ("PQ001", "JobNotFound"),
         ("PQ002", "KeyTaken"),
         ("PQ003", "StateConflict"),
+        ("PQ007", "QueueFull"),
         ("PQ004", "InvalidArgument"),
         ("PQ005", "LeaseLost"),
         ("PQ006", "NotSupported"),
