@@ -18,11 +18,11 @@ demo: $(DEMO)/installed
 	$(DEMO)/bin/pgq demo
 
 test: $(DEV)/installed
-	$(DEV)/bin/pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n $(WORKERS) -m "not slow" --durations=15 --durations-min=2 $(PYTEST_ARGS)
 
 test-slow: $(DEV)/installed
-	$(DEV)/bin/pytest -n $(WORKERS) --dist loadfile -m "slow and not alone and not nightly" $(PYTEST_ARGS)
-	$(DEV)/bin/pytest -m "slow and alone and not nightly" $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n $(WORKERS) --dist loadfile -m "slow and not alone and not nightly" --durations=25 --durations-min=5 $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -m "slow and alone and not nightly" --durations=25 --durations-min=5 $(PYTEST_ARGS)
 
 test-nightly: $(DEV)/installed
 	$(DEV)/bin/pytest -m nightly $(PYTEST_ARGS)
