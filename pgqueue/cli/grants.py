@@ -118,3 +118,9 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
         print_line("run `pgq grants --apply` as the schema's owner, or have an administrator run what `--sql` prints")
+    owner = session.rows("grants_owner", {"schema": session.schema})[0]
+    if owner["superuser"]:
+        print_line(
+            f'the schema belongs to "{owner["owner"]}", a superuser, with whose rights enqueue runs: '
+            "better a role of its own owns it (SECURITY.md)"
+        )
