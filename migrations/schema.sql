@@ -5062,6 +5062,48 @@ CREATE VIEW pgqueue.workers AS
     ((lost_at IS NULL) AND ((heartbeat_at + lease) >= now())) AS alive,
     version
    FROM pgqueue.worker_processes w;
+CREATE VIEW pgqueue.unknown_tasks AS
+ WITH RECURSIVE lines AS (
+        ( SELECT j.queue,
+            j.priority
+           FROM pgqueue.queued_jobs j
+          WHERE (NOT j.suspect)
+          ORDER BY j.queue, j.priority
+         LIMIT 1)
+        UNION ALL
+         SELECT n.queue,
+            n.priority
+           FROM lines l_1,
+            LATERAL ( SELECT j.queue,
+                    j.priority
+                   FROM pgqueue.queued_jobs j
+                  WHERE ((NOT j.suspect) AND (ROW(j.queue, j.priority) > ROW(l_1.queue, l_1.priority)))
+                  ORDER BY j.queue, j.priority
+                 LIMIT 1) n
+        ), known AS (
+         SELECT q.queue,
+            t.task
+           FROM pgqueue.workers w,
+            LATERAL unnest(w.queues) q(queue),
+            LATERAL unnest(w.tasks) t(task)
+          WHERE w.alive
+          GROUP BY q.queue, t.task
+        )
+ SELECT DISTINCT h.queue,
+    h.task
+   FROM lines l,
+    LATERAL ( SELECT j.queue,
+            j.task,
+            j.worker_id
+           FROM pgqueue.queued_jobs j
+          WHERE ((NOT j.suspect) AND (j.queue = l.queue) AND (j.priority = l.priority) AND (j.run_at < (clock_timestamp() - '00:00:10'::interval)))
+          ORDER BY j.run_at, j.id
+         LIMIT 200) h
+  WHERE ((h.worker_id IS NULL) AND (EXISTS ( SELECT
+           FROM known k
+          WHERE (k.queue = h.queue))) AND (NOT (EXISTS ( SELECT
+           FROM known k
+          WHERE ((k.queue = h.queue) AND (k.task = h.task))))));
 ALTER TABLE ONLY pgqueue.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY pgqueue.cancel_requests
@@ -5675,3 +5717,6 @@ GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_admin;

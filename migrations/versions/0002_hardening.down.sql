@@ -153,6 +153,9 @@ end $$;
 -- functions/82_drop_day.sql
 -- gone
 drop function pgqueue.drop_day;
+-- functions/76_view_unknown_tasks.sql
+-- gone
+drop view pgqueue.unknown_tasks;
 -- functions/75_view_flows.sql
 drop view pgqueue.flow_jobs;
 drop view pgqueue.flows;

@@ -18,6 +18,7 @@ from pgqueue.cli import (
     health,
     jobs,
     limits,
+    metrics,
     migrate,
     queues,
     rework,
@@ -61,7 +62,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, health, doctor, grants):
+    for module in (why, workers, stats, health, metrics, doctor, grants):
         module.add_to(app)
     return app
 

@@ -49,7 +49,7 @@ TABLES = {
     "limit_rules", "permits", "queued_jobs", "schedule_ticks", "worker_processes",
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
-    "attempts", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "workers",
+    "attempts", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error"}
 

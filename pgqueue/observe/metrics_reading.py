@@ -1,0 +1,108 @@
+"""Reads the database's numbers for `pgq metrics`: one statement after another, each bounded in time.
+
+A part that cannot be read (a right that is missing, a statement that takes too long) leaves the others alone; its
+absence is a metric itself. Reads only, but for `fold_statistics` while there is no worker to do it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pgqueue.errors import PgQueueError
+from pgqueue.migrate import pending
+from pgqueue.observe.patient import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+STATEMENT_MILLISECONDS = 3000
+PARTS = (
+    "depths",
+    "bounds",
+    "totals",
+    "workers",
+    "serving",
+    "schedules",
+    "unknown_tasks",
+    "tables",
+    "horizon",
+    "partitions",
+    "migrations",
+)
+FILES = {"partitions": "partitions"}  # read by the doctor too; else metrics_PART
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read. `rows` has the parts that could be read, `seconds` and `failed` all that were tried."""
+
+    up: bool
+    rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
+
+
+DOWN = Reading(up=False)
+
+
+class Reader:
+    """Reads all parts on a connection that somebody else keeps."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+        self._failing: frozenset[str] = frozenset()
+
+    def read(self, conn: psycopg.Connection[Any]) -> Reading:
+        """Read everything. Raises psycopg.Error or PgQueueError when the connection is gone."""
+        rows: dict[str, Sequence[Row]] = {}
+        seconds: dict[str, float] = {}
+        failed: set[str] = set()
+        for part in PARTS:
+            began = time.monotonic()
+            try:
+                rows[part] = self._part(conn, part)
+            except (psycopg.Error, PgQueueError) as error:
+                if conn.closed:
+                    raise
+                failed.add(part)
+                self._told(part, error)
+            seconds[part] = time.monotonic() - began
+        self._failing = frozenset(failed)
+        if not any(row["alive"] for row in rows.get("workers", ())):
+            self._fold(conn)
+        return Reading(True, rows, seconds, self._failing)
+
+    def _part(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
+        if part == "migrations":
+            return [{"current": not pending(conn, self._schema)}]
+        return self._rows(conn, FILES.get(part, f"metrics_{part}"))
+
+    def _rows(self, conn: psycopg.Connection[Any], name: str) -> Sequence[Row]:
+        """Run a statement in a transaction of its own: the bound must not outlive it behind a pooler."""
+        with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(f"set local statement_timeout = {STATEMENT_MILLISECONDS}")
+            return cursor.execute(statement(name, self._schema)).fetchall()
+
+    def _told(self, part: str, error: Exception) -> None:
+        """Say once that a part cannot be read."""
+        if part not in self._failing:
+            said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+            log.warning("a part of the metrics cannot be read", extra={"part": part, "error": said})
+
+    def _fold(self, conn: psycopg.Connection[Any]) -> None:
+        """Fold the statistics while no worker does. Who may only look leaves it to those who may."""
+        try:
+            self._rows(conn, "metrics_fold")
+        except psycopg.Error as error:
+            if conn.closed:
+                raise
+            log.debug("the statistics were not folded", extra={"error": error.diag.message_primary})
