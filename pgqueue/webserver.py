@@ -132,9 +132,9 @@ class _Listener(ThreadingHTTPServer):
         finally:
             self.places.release()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
         """A client that went away is no news."""
-        log.debug("a request was not answered", extra={"client": str(client_address)}, exc_info=True)
+        log.debug("a request was not answered", extra={"client": str(client_address)})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = PATIENCE_SECONDS
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's word
+    def do_GET(self) -> None:
         """Answer."""
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = text(500, "an error of pgqueue: see the log")
         self._send(answer)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the base class's word
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -40,7 +40,7 @@ def metrics(
         int, typer.Option("--max-tasks", help="Tasks of a queue with series of their own; others are added up.")
     ] = 100,
 ) -> int:
-    """Serve the numbers of the whole queue at /metrics for Prometheus, until TERM or INT. One for a database is enough."""
+    """Serve the numbers of the whole queue at /metrics for Prometheus, until TERM or INT. One is enough."""
     from pgqueue.observe.metrics import Bounds, Exporter, Source
 
     for name, most in (("max-queues", max_queues), ("max-tasks", max_tasks)):

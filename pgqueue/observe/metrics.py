@@ -5,8 +5,8 @@ second however many scrape.
     metrics_families.py   rows to metrics, with their names and help texts
     metrics_labels.py     how many values a label may have
 
-While the database is away `/metrics` says `pgqueue_up 0` with status 200 (Prometheus throws a 503's body away, and would
-blame the exporter), and `/readyz` says 503.
+While the database is away `/metrics` says `pgqueue_up 0` with status 200 (Prometheus throws a 503's body away, and
+would blame the exporter), and `/readyz` says 503.
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ class Exporter:
         from pgqueue.observe.metrics_families import Families
 
         self._source = source
-        self._families = Families(
-            most_queues=bounds.queues, most_tasks=bounds.tasks, most_schedules=bounds.schedules
-        )
+        self._families = Families(most_queues=bounds.queues, most_tasks=bounds.tasks, most_schedules=bounds.schedules)
         self._turn = threading.Lock()
         self._shown: Reading | None = None
         self._pages: dict[str, bytes] = {}
@@ -161,7 +159,7 @@ class Exporter:
             if reading is not self._shown:
                 self._shown, self._pages = reading, {}
             if content_type not in self._pages:
-                self._pages[content_type] = encode(_Fixed(list(self._families.of(reading))))  # type: ignore[arg-type]
+                self._pages[content_type] = encode(_Fixed(list(self._families.of(reading))))
             return self._pages[content_type], content_type
 
     def _metrics(self, request: Request) -> Answer:

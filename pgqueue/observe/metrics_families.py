@@ -108,7 +108,7 @@ class Families:
 
     def _serving(self, rows: Sequence[Row]) -> Iterator[Metric]:
         serving = _gauge("pgqueue_queue_workers", "Living worker processes that serve the queue.", labels=["queue"])
-        counts = {queue: 0 for queue in self.queues.named()}
+        counts = dict.fromkeys(self.queues.named(), 0)
         for queue, of_queue in _by(rows, lambda row: self._queue(row["queue"])):
             counts[queue] = max(row["workers"] for row in of_queue)
         for queue, count in counts.items():
@@ -123,7 +123,9 @@ class Families:
             "pgqueue_schedule_late_seconds", "For how long the schedule's next tick has been due.", labels=["schedule"]
         )
         broken = _gauge(
-            "pgqueue_schedule_broken", "Whether the schedule cannot tick because of an error: 1 or 0.", labels=["schedule"]
+            "pgqueue_schedule_broken",
+            "Whether an error keeps the schedule from ticking: 1 or 0.",
+            labels=["schedule"],
         )
         for name, of_name in _by(rows, lambda row: row["name"] if row["name"] in self.schedules else OTHER):
             ticks = [row["last_at"] for row in of_name if row["last_at"] is not None]
@@ -164,7 +166,7 @@ def _workers(rows: Sequence[Row]) -> Iterator[Metric]:
     for state in ("alive", "stuck"):
         workers.add_metric([state], rows[0][state])
     yield workers
-    yield _gauge("pgqueue_workers_running_jobs", "Jobs that living workers run, by their last heartbeat.", rows[0]["running"])
+    yield _gauge("pgqueue_workers_running_jobs", "Jobs that living workers run, as they said last.", rows[0]["running"])
     yield _gauge("pgqueue_workers_slots", "Jobs that living workers could run at the same time.", rows[0]["slots"])
 
 
@@ -208,9 +210,7 @@ def _partitions(rows: Sequence[Row]) -> Iterator[Metric]:
 
 
 def _migrations(rows: Sequence[Row]) -> Iterator[Metric]:
-    yield _gauge(
-        "pgqueue_migrations_current", "Whether no migration is pending: 1 or 0.", int(rows[0]["current"])
-    )
+    yield _gauge("pgqueue_migrations_current", "Whether no migration is pending: 1 or 0.", int(rows[0]["current"]))
 
 
 def _gauge(name: str, about: str, value: float | None = None, *, labels: Sequence[str] | None = None) -> Any:

@@ -1,0 +1,147 @@
+"""What is read of the database becomes metrics with bounded labels. No database."""
+
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pgqueue.observe.metrics import Bounds, Exporter
+from pgqueue.observe.metrics_reading import DOWN, Reading
+from pgqueue.webserver import Request
+
+OUTCOMES = ("succeeded", "failed", "dead", "cancelled", "lost", "snoozed", "released")
+
+
+class Told:
+    """A source that says what it was told."""
+
+    def __init__(self, *readings: Reading) -> None:
+        self.readings = list(readings)
+
+    def reading(self) -> Reading:
+        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+
+
+def depths(queue: str, ready: int = 0, age: float | None = None) -> dict[str, Any]:
+    counts = dict.fromkeys(("scheduled", "blocked", "running", "dead"), 0)
+    return {"queue": queue, "paused": False, **counts, "ready": ready, "oldest_due_seconds": age, "estimated": False}
+
+
+def totals(queue: str, task: str, succeeded: int) -> dict[str, Any]:
+    counts = dict.fromkeys(OUTCOMES, 0) | {"succeeded": succeeded}
+    sums = {"wait_seconds": 0.5 * succeeded, "run_seconds": 2.0 * succeeded}
+    return {"queue": queue, "task": task, **counts, **sums, "wait_buckets": [succeeded, 0, 0], "run_buckets": [0, 1, 2]}
+
+
+def exporter(*readings: Reading, **bounds: int) -> Exporter:
+    return Exporter(Told(*readings), Bounds(**bounds))  # type: ignore[arg-type]
+
+
+class Samples(dict[tuple[str, ...], float]):
+    """By name and the values of their labels, whatever their order."""
+
+    def __getitem__(self, key: tuple[str, ...]) -> float:
+        return super().__getitem__((key[0], *sorted(key[1:])))
+
+
+def values(of: Exporter) -> Samples:
+    """The samples of the exposition."""
+    page, _ = of.page()
+    families = text_string_to_metric_families(page.decode())
+    return Samples({(s.name, *sorted(s.labels.values())): s.value for family in families for s in family.samples})
+
+
+def test_a_database_that_is_away_is_said_and_nothing_else() -> None:
+    found = values(exporter(DOWN))
+
+    assert found[("pgqueue_up",)] == 0
+    assert {name for name, *_ in found} == {"pgqueue_up", "pgqueue_exporter_info"}
+
+
+def test_histograms_are_cumulative_and_end_open() -> None:
+    rows = {"totals": [totals("mail", "welcome", 4)], "bounds": [{"bounds": [0.1, 1.0]}]}
+
+    found = values(exporter(Reading(True, rows)))
+
+    assert [found[("pgqueue_run_seconds_bucket", "mail", "welcome", le)] for le in ("0.1", "1.0", "+Inf")] == [0, 1, 3]
+    assert found[("pgqueue_run_seconds_sum", "mail", "welcome")] == 8.0
+    assert found[("pgqueue_wait_seconds_count", "mail")] == 4
+    assert found[("pgqueue_attempts_total", "mail", "welcome", "succeeded")] == 4
+
+
+def test_labels_beyond_their_number_are_added_up_as_other() -> None:
+    reading = Reading(
+        True,
+        {
+            "depths": [depths("small", 1, 9.0), depths("big", 50, 1.0), depths("tiny", 2, 3.0)],
+            "totals": [totals("big", f"t{number}", number + 1) for number in range(5)],
+            "bounds": [{"bounds": [0.1, 1.0]}],
+        },
+    )
+
+    found = values(exporter(reading, queues=1, tasks=2))
+
+    assert found[("pgqueue_jobs", "big", "ready")] == 50
+    assert found[("pgqueue_jobs", "other", "ready")] == 3
+    assert found[("pgqueue_oldest_due_age_seconds", "other")] == 9.0
+    assert found[("pgqueue_attempts_total", "big", "t4", "succeeded")] == 5
+    assert found[("pgqueue_attempts_total", "big", "other", "succeeded")] == 1 + 2 + 3
+    assert found[("pgqueue_folded_label_values", "queue")] == 2
+    assert found[("pgqueue_folded_label_values", "task")] == 3
+
+
+def test_a_counter_keeps_its_series_when_others_overtake_it() -> None:
+    bounds = [{"bounds": [0.1, 1.0]}]
+    before = Reading(True, {"totals": [totals("q", "early", 5), totals("q", "late", 1)], "bounds": bounds})
+    after = Reading(True, {"totals": [totals("q", "early", 6), totals("q", "late", 900)], "bounds": bounds})
+    of = exporter(before, after, tasks=1)
+
+    first, second = values(of), values(of)
+
+    series = ("pgqueue_attempts_total", "q", "early", "succeeded")
+    assert (first[series], second[series]) == (5, 6)
+    assert second[("pgqueue_attempts_total", "q", "other", "succeeded")] == 900
+
+
+def test_a_part_that_cannot_be_read_is_said_and_leaves_the_others() -> None:
+    reading = Reading(True, {"depths": [depths("q", 7)]}, {"depths": 0.1, "totals": 0.2}, frozenset({"totals"}))
+
+    found = values(exporter(reading))
+
+    assert found[("pgqueue_scrape_success", "depths")] == 1
+    assert found[("pgqueue_scrape_success", "totals")] == 0
+    assert found[("pgqueue_jobs", "q", "ready")] == 7
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0", "text/plain;version=0.0.4"])
+def test_scrapers_get_the_format_they_ask_for(accept: str) -> None:
+    answer = exporter(DOWN).answer(Request("/metrics", {}, {"accept": accept}))
+
+    assert answer.status == 200
+    assert answer.body.decode().endswith("# EOF\n") == accept.startswith("application/openmetrics")
+    assert answer.content_type.startswith(accept.partition(";")[0] or "text/plain")
+
+
+def test_names_follow_prometheus_conventions() -> None:
+    rows = {
+        "depths": [depths("q", 7)],
+        "totals": [totals("q", "t", 1)],
+        "bounds": [{"bounds": [0.1, 1.0]}],
+        "workers": [{"alive": 1, "stuck": 0, "running": 3, "slots": 5}],
+        "schedules": [{"name": "s", "paused": False, "broken": False, "last_at": 1.0, "late_seconds": 0.0}],
+        "tables": [{"name": "t", "live": 1, "dead": 1, "bytes": 1}],
+        "horizon": [{"kind": "transaction", "transactions": 1, "seconds": 1.0, "all_seen": True}],
+        "partitions": [{"name": "t", "days": 3}],
+        "migrations": [{"current": True}],
+    }
+
+    families = exporter(Reading(True, rows)).collect()
+
+    assert len({family.name for family in families}) == len(families)
+    for family in families:
+        assert family.name.startswith("pgqueue_")
+        assert family.documentation.endswith("."), family.name
+        assert not family.name.endswith("_total")
+        assert {label for sample in family.samples for label in sample.labels} <= {
+            "queue", "state", "task", "outcome", "le", "schedule", "table", "holder", "label", "part", "version",
+        }, family.name  # fmt: skip
