@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-STATEMENT_MILLISECONDS = 3000
+BOUND = "set local statement_timeout = '3s'"
 PARTS = (
     "depths",
     "bounds",
@@ -89,7 +89,7 @@ class Reader:
     def _rows(self, conn: psycopg.Connection[Any], name: str) -> Sequence[Row]:
         """Run a statement in a transaction of its own: the bound must not outlive it behind a pooler."""
         with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(f"set local statement_timeout = {STATEMENT_MILLISECONDS}")
+            cursor.execute(BOUND)
             return cursor.execute(statement(name, self._schema)).fetchall()
 
     def _told(self, part: str, error: Exception) -> None:
