@@ -84,7 +84,14 @@ where n.blocked and n.pending = 0 and n.breached = 0 and not exists (select from
 union all
 select 'I6', format('node %s was let go before its parent %s had ended', n.id, l.parent_id)
 from pgqueue.flow_nodes n join queued q on q.id = n.id join pgqueue.flow_links l on l.child_id = n.id join pgqueue.flow_nodes p on p.id = l.parent_id
-where not n.blocked and q.attempt = 0 and p.outcome is null and not exists (select from weave.reopened r where r.id = l.parent_id)
+where not n.blocked and q.attempt = 0 and p.outcome is null and l.parent_id not in (
+  with recursive again as (  -- jobs that were retried, and with them the ends of their batches: what these had called is called
+    select r.id from weave.reopened r
+    union
+    select e.id from again a join pgqueue.flow_links s on s.parent_id = a.id and s.condition = 'ended'
+    join pgqueue.flow_nodes e on e.id = s.child_id and not e.is_job and e.verdict
+  )
+  select g.id from again g)
 union all
 select 'I6', format('node %s says %s and its job is %s', n.id, coalesce(n.outcome, 'nothing'), coalesce(e.state, 'gone'))
 from pgqueue.flow_nodes n left join everywhere e on e.id = n.id
