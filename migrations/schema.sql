@@ -2162,6 +2162,27 @@ end $$;
 CREATE FUNCTION pgqueue.new_job_names() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY['task'::text, 'args'::text, 'queue'::text, 'priority'::text, 'run_at'::text, 'key'::text, 'group_key'::text, 'max_attempts'::text, 'timeout'::text, 'expires_at'::text, 'meta'::text, 'key_policy'::text, 'key_period'::text, 'delay'::text, 'limits'::text, 'fair_key'::text, 'group_retry'::text];
+CREATE FUNCTION pgqueue.note_action(actor text, role text, action text, target text, detail jsonb DEFAULT '{}'::jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  _id bigint;
+begin
+  if coalesce(note_action.actor, '') = '' or coalesce(note_action.action, '') = '' then
+    raise exception using errcode = 'PQ004', message = 'note_action: actor and action must have a name';
+  end if;
+  if jsonb_typeof(note_action.detail) is distinct from 'object' or octet_length(note_action.detail::text) > 4096 then
+    raise exception using errcode = 'PQ004', message = 'note_action: detail must be an object of at most 4096 bytes';
+  end if;
+  insert into pgqueue.audit_log (at, actor, role, action, target, detail, db_user)
+  values (clock_timestamp(), left(note_action.actor, 256), left(note_action.role, 64), left(note_action.action, 64),
+          left(note_action.target, 512), note_action.detail, session_user)
+  returning id into _id;
+  delete from pgqueue.audit_log l where l.id in (
+    select o.id from pgqueue.audit_log o where o.at < clock_timestamp() - interval '400 days' order by o.at limit 20 for update skip locked);
+  return _id;
+end $$;
 CREATE FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3006,19 +3027,19 @@ CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, gra
   ), relations as (
     select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
            case when c.relkind = 'S' then array['usage', 'SELECT']
-                when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
+                when c.relkind = 'v' or c.relname in ('alembic_version', 'audit_log') then array['SELECT']
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
     where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
-      and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
+      and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
       when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
-      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
+      when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
   )
@@ -4471,6 +4492,34 @@ UNION ALL
         END AS error
    FROM pgqueue.dead_jobs d,
     LATERAL jsonb_to_recordset(d.attempts) e(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb);
+CREATE TABLE pgqueue.audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    role text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    db_user text NOT NULL
+);
+CREATE VIEW pgqueue.audit AS
+ SELECT id,
+    at,
+    actor,
+    role,
+    action,
+    target,
+    detail,
+    db_user
+   FROM pgqueue.audit_log l;
+ALTER TABLE pgqueue.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgqueue.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE pgqueue.cancel_requests (
     job_id bigint NOT NULL,
     requested_at timestamp with time zone NOT NULL
@@ -5106,6 +5155,8 @@ CREATE VIEW pgqueue.unknown_tasks AS
           WHERE ((k.queue = h.queue) AND (k.task = h.task))))));
 ALTER TABLE ONLY pgqueue.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY pgqueue.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.cancel_requests
     ADD CONSTRAINT cancel_requests_pkey PRIMARY KEY (job_id);
 ALTER TABLE ONLY pgqueue.compatibility
@@ -5158,6 +5209,7 @@ ALTER TABLE ONLY pgqueue.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.worker_processes
     ADD CONSTRAINT worker_processes_pkey PRIMARY KEY (id);
+CREATE INDEX audit_log_at ON pgqueue.audit_log USING btree (at);
 CREATE INDEX dead_jobs_queue ON pgqueue.dead_jobs USING btree (queue, id);
 CREATE INDEX finished_jobs_id ON ONLY pgqueue.finished_jobs USING btree (id);
 CREATE INDEX finished_jobs_key ON ONLY pgqueue.finished_jobs USING btree (queue, key) WHERE (key IS NOT NULL);
@@ -5406,6 +5458,8 @@ GRANT ALL ON FUNCTION pgqueue.new_job_error(job jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.new_job_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.new_job_names() TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.new_job_names() TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.note_action(actor text, role text, action text, target text, detail jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.note_action(actor text, role text, action text, target text, detail jsonb) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_admin;
@@ -5640,6 +5694,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_attempts TO pgqueue_admin
 GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.attempts TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.audit_log TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.audit TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.audit TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.audit TO pgqueue_admin;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.audit_log_id_seq TO pgqueue_worker;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.audit_log_id_seq TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.compatibility TO pgqueue_worker;

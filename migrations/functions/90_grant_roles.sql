@@ -3,7 +3,7 @@
 --   producer  calls enqueue, enqueue_many and enqueue_flow, which run with their owner's rights; no table, no view
 --   worker    what `pgq work` and handlers call, with its own rights on the tables; settings and policies it only reads
 --   viewer    the views, which show contents only to those who may read job_args
---   admin     everything but owning it
+--   admin     everything but owning it, and changing the audit log
 create function pgqueue.role_rights(kind text) returns table (statement text, granted boolean)
 language sql stable set search_path = pg_catalog, pg_temp as $$
   with us as (
@@ -13,19 +13,19 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   ), relations as (
     select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
            case when c.relkind = 'S' then array['usage', 'SELECT']
-                when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
+                when c.relkind = 'v' or c.relname in ('alembic_version', 'audit_log') then array['SELECT']
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
     where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
-      and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
+      and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
       when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
-      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
+      when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
   )

@@ -156,6 +156,9 @@ drop function pgqueue.drop_day;
 -- functions/76_view_unknown_tasks.sql
 -- gone
 drop view pgqueue.unknown_tasks;
+-- functions/76_view_audit.sql
+-- gone
+drop view pgqueue.audit;
 -- functions/75_view_flows.sql
 drop view pgqueue.flow_jobs;
 drop view pgqueue.flows;
@@ -307,6 +310,9 @@ begin
   on conflict on constraint fair_weights_pkey do update set weight = excluded.weight where w.weight <> excluded.weight;
   return found;
 end $$;
+-- functions/59_note_action.sql
+-- gone
+drop function pgqueue.note_action;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is.
 create or replace function pgqueue.limit_rule_error(name text, rate double precision, per interval, burst integer, concurrency integer) returns text
@@ -1730,6 +1736,7 @@ drop function pgqueue.role_name;
 
 alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
+drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
 drop table pgqueue.failover_jobs, pgqueue.failovers;
 

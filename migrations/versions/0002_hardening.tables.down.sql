@@ -3,6 +3,7 @@
 
 alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
+drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
 drop table pgqueue.failover_jobs, pgqueue.failovers;
 

@@ -43,3 +43,16 @@ create table pgqueue.failover_jobs (
   finding           text    not null,
   primary key (system_identifier, timeline, job_id, worker_id, finding)
 );
+
+-- Who changed what through the dashboard (note_action, view audit). Nothing that jobs carry.
+create table pgqueue.audit_log (
+  id      bigint      primary key generated always as identity,
+  at      timestamptz not null,
+  actor   text        not null,
+  role    text        not null,
+  action  text        not null,
+  target  text        not null,
+  detail  jsonb       not null default '{}',
+  db_user text        not null
+);
+create index audit_log_at on pgqueue.audit_log (at);

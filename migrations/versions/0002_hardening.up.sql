@@ -45,6 +45,19 @@ create table pgqueue.failover_jobs (
   primary key (system_identifier, timeline, job_id, worker_id, finding)
 );
 
+-- Who changed what through the dashboard (note_action, view audit). Nothing that jobs carry.
+create table pgqueue.audit_log (
+  id      bigint      primary key generated always as identity,
+  at      timestamptz not null,
+  actor   text        not null,
+  role    text        not null,
+  action  text        not null,
+  target  text        not null,
+  detail  jsonb       not null default '{}',
+  db_user text        not null
+);
+create index audit_log_at on pgqueue.audit_log (at);
+
 -- functions/12_role_name.sql
 -- The role of a kind (producer, worker, viewer, admin). A schema with a long name has its hash in it: a role's name has at most 63 bytes;
 -- names that begin with pg_ belong to PostgreSQL.
@@ -1908,6 +1921,31 @@ begin
   end loop;
   return _released;
 end $$;
+-- functions/59_note_action.sql
+-- Notes in the audit log that somebody has done something, in the transaction that does it: they commit together or not at all. `actor` is
+-- who the dashboard let in, `detail` holds counts and ids, never what jobs carry. Returns the line's id. Raises PQ004 for an actor or an
+-- action without a name, and for a detail that is no object or larger than 4 kB.
+-- With its owner's rights: admins read the log and cannot change it; db_user is who was connected, whatever the caller says.
+-- Each call drops up to 20 lines older than 400 days, so that the log is bounded. Locks: those lines, passing by locked ones.
+create function pgqueue.note_action(actor text, role text, action text, target text, detail jsonb default '{}') returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  _id bigint;
+begin
+  if coalesce(note_action.actor, '') = '' or coalesce(note_action.action, '') = '' then
+    raise exception using errcode = 'PQ004', message = 'note_action: actor and action must have a name';
+  end if;
+  if jsonb_typeof(note_action.detail) is distinct from 'object' or octet_length(note_action.detail::text) > 4096 then
+    raise exception using errcode = 'PQ004', message = 'note_action: detail must be an object of at most 4096 bytes';
+  end if;
+  insert into pgqueue.audit_log (at, actor, role, action, target, detail, db_user)
+  values (clock_timestamp(), left(note_action.actor, 256), left(note_action.role, 64), left(note_action.action, 64),
+          left(note_action.target, 512), note_action.detail, session_user)
+  returning id into _id;
+  delete from pgqueue.audit_log l where l.id in (
+    select o.id from pgqueue.audit_log o where o.at < clock_timestamp() - interval '400 days' order by o.at limit 20 for update skip locked);
+  return _id;
+end $$;
 -- functions/59_queue_policies.sql
 drop function pgqueue.set_share;
 drop function pgqueue.set_queue;
@@ -2069,6 +2107,11 @@ select n.flow_id, n.id, n.name, n.role, n.task,
        n.ended_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then n.result end as result
 from pgqueue.flow_nodes n
 where n.flow_id is not null;
+-- functions/76_view_audit.sql
+-- Who changed what from the dashboard; by a keyset of id, newest first.
+create view pgqueue.audit as
+select l.id, l.at, l.actor, l.role, l.action, l.target, l.detail, l.db_user
+from pgqueue.audit_log l;
 -- functions/76_view_unknown_tasks.sql
 -- Tasks of due jobs that no living worker of their queue has registered, where the queue has workers (I12). Such jobs stay at the head of
 -- their line, as nobody claims them: the first 200 of each queue and priority are looked at, so that it costs the same however many wait.
@@ -2279,7 +2322,7 @@ end $$;
 --   producer  calls enqueue, enqueue_many and enqueue_flow, which run with their owner's rights; no table, no view
 --   worker    what `pgq work` and handlers call, with its own rights on the tables; settings and policies it only reads
 --   viewer    the views, which show contents only to those who may read job_args
---   admin     everything but owning it
+--   admin     everything but owning it, and changing the audit log
 create function pgqueue.role_rights(kind text) returns table (statement text, granted boolean)
 language sql stable set search_path = pg_catalog, pg_temp as $$
   with us as (
@@ -2289,19 +2332,19 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   ), relations as (
     select c.oid, format('%I.%I', us.nspname, c.relname) as name, c.relkind,
            case when c.relkind = 'S' then array['usage', 'SELECT']
-                when c.relkind = 'v' or c.relname = 'alembic_version' then array['SELECT']
+                when c.relkind = 'v' or c.relname in ('alembic_version', 'audit_log') then array['SELECT']
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
     where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
-      and (kind in ('worker', 'admin') or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
+      and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
       when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
-      when 'worker' then p.proname not in ('pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
+      when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
   )
