@@ -78,19 +78,36 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]]
     """Register a function as a command. It returns the exit status; None is 0."""
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-
-        def run(*, context: typer.Context, **given: Any) -> None:
-            wanted = {option: _value(context, option) for option in _GLOBAL}
-            raise typer.Exit(_run(function, wanted, {k: v for k, v in given.items() if k not in _GLOBAL}))
-
-        keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        run.__signature__ = inspect.Signature([_CONTEXT, *keyword_only, *_GLOBAL.values()])  # type: ignore[attr-defined]
-        run.__doc__ = function.__doc__
-        app.command(name)(run)
+        app.command(name)(_runner(function))
         return function
 
     return register
+
+
+def callback(app: typer.Typer) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register a function as what a group does when none of its commands is named."""
+
+    def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        app.callback(invoke_without_command=True, no_args_is_help=False)(_runner(function))
+        return function
+
+    return register
+
+
+def _runner(function: Callable[..., int | None]) -> Callable[..., None]:
+    """Make the function that typer reads and calls: with the global options, ending in an exit status."""
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+    def run(*, context: typer.Context, **given: Any) -> None:
+        if context.invoked_subcommand is not None:
+            return
+        wanted = {option: _value(context, option) for option in _GLOBAL}
+        raise typer.Exit(_run(function, wanted, {k: v for k, v in given.items() if k not in _GLOBAL}))
+
+    keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    run.__signature__ = inspect.Signature([_CONTEXT, *keyword_only, *_GLOBAL.values()])  # type: ignore[attr-defined]
+    run.__doc__ = function.__doc__
+    return run
 
 
 def _run(function: Callable[..., int | None], wanted: dict[str, Any], given: dict[str, Any]) -> int:

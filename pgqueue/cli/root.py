@@ -24,6 +24,7 @@ from pgqueue.cli import (
     rework,
     schedules,
     stats,
+    ui,
     why,
     work,
     workers,
@@ -62,7 +63,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, health, metrics, doctor, grants):
+    for module in (why, workers, stats, health, metrics, doctor, grants, ui):
         module.add_to(app)
     return app
 

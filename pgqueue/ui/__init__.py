@@ -1,4 +1,5 @@
-"""The dashboard: a web page over the same SQL functions that the terminal and programs use. Extra `ui`; docs/dashboard.md.
+"""The dashboard: a web page over the same SQL functions that the terminal and programs use. Extra `ui`;
+docs/dashboard.md.
 
     doors.py      what is refused before anything else; the headers of every answer
     entrance.py   who it is: open on loopback, password file, proxy header, or the application around it

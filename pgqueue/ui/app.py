@@ -1,12 +1,13 @@
 """The dashboard as an ASGI application: doors, then who it is, then the page; and what an error looks like.
 
-    Doors (doors.py)  ->  sign in (login.py) or the entrance (entrance.py)  ->  a page's function with its Visit
+Doors (doors.py)  ->  sign in (login.py) or the entrance (entrance.py)  ->  a page's function with its Visit
 """
 
 import logging
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import psycopg
 from starlette.applications import Starlette
@@ -57,10 +58,11 @@ _STATUS: tuple[tuple[type[PgQueueError], int], ...] = (
 class Dashboard:
     """An ASGI application to mount in one's own: `app.mount("/queue", Dashboard(authenticate=who))`.
 
-    `authenticate` gets the request (Starlette's) and returns (name, role), or None for somebody who is not let in; role is
-    "viewer", "operator" or "admin". A plain function runs in a thread. `dsn`: as for App. `hosts`: the names that requests
-    may be sent to; None leaves that to the application around it. `masks`: names whose values are hidden (masking.py).
-    Connections, at most `pool_size`, are opened by the first request and closed by `aclose` or the end of its lifespan.
+    `authenticate` gets the request (Starlette's) and returns (name, role), or None for somebody who is not let in;
+    role is "viewer", "operator" or "admin". A plain function runs in a thread. `dsn`: as for App. `hosts`: the names
+    that requests may be sent to; None leaves that to the application around it. `masks`: names whose values are
+    hidden (masking.py). Connections, at most `pool_size`, are opened by the first request and closed by `aclose` or
+    the end of its lifespan.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Dashboard:
         address = resolve(dsn)
         if address.startswith(EMBEDDED):
             raise ConfigError(f'"{address}" is understood by `pgq ui`; in a program use pgqueue.embedded.shared(PATH)')
-        chosen = entrance or CalledEntrance(authenticate)  # type: ignore[arg-type]
+        chosen = entrance or CalledEntrance(cast("Authenticate", authenticate))
         self.site = Site(
             database=Database(address, valid_schema(schema), masks=Masks(masks), size=pool_size),
             entrance=chosen,
@@ -106,8 +108,8 @@ class Dashboard:
                 Route("/logout", self._serve(login.sign_out), methods=["POST"]),
             ]
         routes += [self._route(entry) for entry in ENTRIES]
-        errors: dict[object, Callable[..., Awaitable[Response]]] = {HTTPException: self._http_error}
-        app = Starlette(routes=routes, exception_handlers=errors)  # type: ignore[arg-type]
+        errors: dict[Any, Callable[..., Awaitable[Response]]] = {HTTPException: self._http_error}
+        app = Starlette(routes=routes, exception_handlers=errors)
         app.router.redirect_slashes = False
         return app
 
@@ -129,7 +131,9 @@ class Dashboard:
                         return self._stranger(request)
                     visitor = found
                     if not visitor.may(role):
-                        return self._error(request, visitor, 403, f"This takes the role {role}; you are {visitor.role}.")
+                        return self._error(
+                            request, visitor, 403, f"This takes the role {role}; you are {visitor.role}."
+                        )
                 form = await form_of(request) if request.method == "POST" else {}
                 return await handler(Visit(request, visitor, self.site, form))
             except Exception as error:  # noqa: BLE001 - the last one who can make a page of it
@@ -142,20 +146,26 @@ class Dashboard:
         if self.site.entrance.has_form and request.method == "GET" and not visit.is_live:
             wanted = visit.here() if visit.route != "/" else None
             return login.to_form(visit, wanted)
-        return self._error(request, _NOBODY, 401, "Sign in first." if self.site.entrance.has_form else "You are not let in.")
+        return self._error(
+            request, _NOBODY, 401, "Sign in first." if self.site.entrance.has_form else "You are not let in."
+        )
 
     def _failed(self, request: Request, visitor: Visitor, error: Exception) -> Response:
         status, said = _described(error)
         if status < 500:
             return self._error(request, visitor, status, said)
         incident = secrets.token_hex(4)
-        where = "".join(traceback.format_tb(error.__traceback__)[-6:])  # not its message: that may hold what a job carries
+        where = "".join(
+            traceback.format_tb(error.__traceback__)[-6:]
+        )  # not its message: that may hold what a job carries
         extra = {"incident": incident, "error": type(error).__name__, "path": request.scope["path"], "where": where}
         _log.error("page failed", extra=extra)
         return self._error(request, visitor, status, f"{said} (incident {incident}, see the log of the dashboard)")
 
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
-        said = {404: "There is no such page.", 405: "This address is for forms only."}.get(error.status_code, error.detail)
+        said = {404: "There is no such page.", 405: "This address is for forms only."}.get(
+            error.status_code, error.detail
+        )
         try:
             visitor = await self.site.entrance.visitor(request)
         except Exception as failure:  # noqa: BLE001 - as in endpoint
@@ -175,13 +185,21 @@ class Dashboard:
 def _described(error: Exception) -> tuple[int, str]:
     """Return the status and the words of an error, which never hold what the driver says of values."""
     if isinstance(error, psycopg.errors.QueryCanceled):
-        return 504, "The database took too long for this and was stopped. Ask for less: a queue, a state, a shorter time."
+        return (
+            504,
+            "The database took too long for this and was stopped. Ask for less: a queue, a state, a shorter time.",
+        )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return 409, "Somebody else is changing this right now. Try again."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return 403, "The database refuses this to the dashboard's user: grant it pgqueue_viewer and pgqueue_admin (docs/dashboard.md)."
+        return (
+            403,
+            "The database refuses this to the dashboard's user: see docs/dashboard.md on what to grant it.",
+        )
     known = translate(error) if isinstance(error, psycopg.Error) else error
     if isinstance(known, PgQueueError):
         status = next((status for kind, status in _STATUS if isinstance(known, kind)), 500)
-        return status, str(known) if status < 503 else "The database cannot be reached, or lacks the tables of this version."
+        return status, str(
+            known
+        ) if status < 503 else "The database cannot be reached, or lacks the tables of this version."
     return 500, "Something went wrong here."

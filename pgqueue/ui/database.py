@@ -1,5 +1,5 @@
-"""The dashboard's connections. Reads are read-only, bounded in time, and done in the visitor's database role; changes are
-one transaction with their line in the audit log.
+"""The dashboard's connections. Reads are read-only, bounded in time, and done in the visitor's database role; changes
+are one transaction with their line in the audit log.
 
 What jobs carry (`CONTENTS`) leaves this module masked by rule, or not at all for a visitor who may not see it: a page
 cannot forget it. That the database's own roles say the same is the second lock on that door: the views show contents
@@ -190,8 +190,8 @@ class Change(Reading):
 def statement(name: str, schema: str) -> LiteralString:
     """Return the statement `sql/NAME.sql` for a schema. It is constant but for the schema's name, hence the cast."""
     text = files("pgqueue.ui").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip().rstrip(";")
+    return cast("LiteralString", render(code, schema, for_psycopg=True))  # type: ignore[redundant-cast]
 
 
 async def _configure(conn: Connection) -> None:

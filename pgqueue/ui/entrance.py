@@ -1,9 +1,9 @@
 """The ways in. Each looks at a request and says who it is, or None for somebody who has to sign in or is not let in.
 
-    OpenEntrance       on loopback without authentication: everybody who reaches the port has one role
-    PasswordEntrance   the form and a session cookie (passwords.py, sessions.py)
-    HeaderEntrance     a proxy in front has authenticated, and names the user in a header; believed from its addresses only
-    CalledEntrance     mounted in somebody's application: that one's function from request to (name, role)
+OpenEntrance       on loopback without authentication: everybody who reaches the port has one role
+PasswordEntrance   the form and a session cookie (passwords.py, sessions.py)
+HeaderEntrance     a proxy in front has authenticated, and names the user in a header; believed from its addresses only
+CalledEntrance     mounted in somebody's application: that one's function from request to (name, role)
 """
 
 import inspect
@@ -44,7 +44,7 @@ class OpenEntrance:
     def __init__(self, role: Role) -> None:
         self._visitor = Visitor("local", role)
 
-    async def visitor(self, request: Request) -> Visitor | None:
+    async def visitor(self, request: Request) -> Visitor | None:  # noqa: ARG002 - everybody
         """Return the one visitor there is."""
         return self._visitor
 
@@ -95,7 +95,8 @@ class Proxies:
 
 
 class HeaderEntrance:
-    """Lets those in whom a trusted proxy names. `roles`: role by user's name, by "group:NAME", or by "*" for anybody."""
+    """Lets those in whom a trusted proxy names. `roles`: role by user's name, by "group:NAME", or by "*" for
+    anybody."""
 
     has_form = False
 

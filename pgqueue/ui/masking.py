@@ -12,8 +12,8 @@ from typing import Any
 from pgqueue.dsn import redact
 
 DEFAULT_RULES = (
-    "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*", "*access_key*", "*private_key*",
-    "*authorization*", "*cookie*", "*credential*", "*card_number*", "cvv", "cvc", "pin", "ssn", "iban",
+    "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*", "*access_key*",
+    "*private_key*", "*authorization*", "*cookie*", "*credential*", "*card_number*", "cvv", "cvc", "pin", "ssn", "iban",
 )  # fmt: skip
 HIDDEN = "•••"
 _DEPTH = 64  # of nesting; deeper than that nobody reads, and recursion ends somewhere
@@ -26,10 +26,14 @@ class Masks:
         self.rules = tuple(rule.strip() for rule in rules if rule.strip())
         self._name = re.compile("|".join(translate(rule.lower()) for rule in self.rules) or r"(?!)")
         words = "|".join(_in_text(rule) for rule in self.rules)
-        self._text = re.compile(
-            rf"(?i)(?<![A-Za-z0-9])((?:{words})[\"']?\s*[=:]\s*)"
-            r"((?:bearer|basic)\s+[^\s\"',;]+|\"[^\"]*\"?|'[^']*'?|[^\s\"',;&)}\]]+)"
-        ) if words else None
+        self._text = (
+            re.compile(
+                rf"(?i)(?<![A-Za-z0-9])((?:{words})[\"']?\s*[=:]\s*)"
+                r"((?:bearer|basic)\s+[^\s\"',;]+|\"[^\"]*\"?|'[^']*'?|[^\s\"',;&)}\]]+)"
+            )
+            if words
+            else None
+        )
 
     def value(self, value: Any, *, depth: int = 0) -> Any:
         """Return a JSON value with the values of hidden names replaced."""

@@ -1,7 +1,8 @@
-"""The password file: one line a user, `name:role:hash`, hashed with scrypt. `pgq ui passwd` writes it, lines that begin with # are notes.
+"""The password file: one line a user, `name:role:hash`, hashed with scrypt. `pgq ui passwd` writes it, lines that
+begin with # are notes.
 
-A hash is `scrypt$N$r$p$salt$key`, salt and key in base64. The file is read again when it has changed, so that a user who
-was taken out is out at once.
+A hash is `scrypt$N$r$p$salt$key`, salt and key in base64. The file is read again when it has changed, so that a user
+who was taken out is out at once.
 """
 
 import base64

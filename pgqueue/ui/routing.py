@@ -1,4 +1,5 @@
-"""The words in which a page says where it is: `Page` for what is read, `Action` for what changes. See pgqueue/ui/pages."""
+"""The words in which a page says where it is: `Page` for what is read, `Action` for what changes. See
+pgqueue/ui/pages."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""Sessions of people who signed in: a signed cookie, nothing is kept on the server. And how often one may try a password.
+"""Sessions of people who signed in: a signed cookie, nothing is kept on the server. And how often one may try a
+password.
 
-The cookie holds the name, when it was issued, and a mark of the account's hash: a changed password, a user taken out and
-twelve hours end it. Role and rights are looked up at each request.
+The cookie holds the name, when it was issued, and a mark of the account's hash: a changed password, a user taken out
+and twelve hours end it. Role and rights are looked up at each request.
 """
 
 import base64

@@ -1,4 +1,5 @@
-"""Answers that several open pages share: asked for once, kept a moment, whoever comes meanwhile waits for the same one."""
+"""Answers that several open pages share: asked for once, kept a moment, whoever comes meanwhile waits for the same
+one."""
 
 import asyncio
 import time
@@ -15,7 +16,8 @@ class Shared:
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
 
     async def get(self, key: Hashable, seconds: float, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Return what `ask` returned at most so many seconds ago. A failure is told to those who waited, and not kept."""
+        """Return what `ask` returned at most so many seconds ago. A failure is told to those who waited, and not
+        kept."""
         kept = self._kept.get(key)
         if kept is None or kept[0] < time.monotonic() or kept[1].get_loop() is not asyncio.get_running_loop():
             self._forget_old()

@@ -1,4 +1,5 @@
-"""How values look on a page: the filters and functions of the templates. Everything returns text or Markup made from escaped text."""
+"""How values look on a page: the filters and functions of the templates. Everything returns text or Markup made from
+escaped text."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,11 @@ def ago(value: datetime | None, now: datetime) -> Markup:
     if abs(distance) < 1:
         said = "now"
     else:
-        said = f"{span(timedelta(seconds=abs(distance)))} ago" if distance > 0 else f"in {span(timedelta(seconds=-distance))}"
+        said = (
+            f"{span(timedelta(seconds=abs(distance)))} ago"
+            if distance > 0
+            else f"in {span(timedelta(seconds=-distance))}"
+        )
     return _time(value, said)
 
 
@@ -121,7 +126,10 @@ def sparkline(values: Sequence[float], label: str, kind: str = "") -> Markup:
     """A small drawing of a series, oldest first; `label` is what it is read out as, `kind` its colour in app.css."""
     highest = max([*values, 1e-9])
     step = SPARK_WIDTH / max(len(values) - 1, 1)
-    points = [f"{at * step:.1f},{SPARK_HEIGHT - 1 - value / highest * (SPARK_HEIGHT - 3):.1f}" for at, value in enumerate(values)]
+    points = [
+        f"{at * step:.1f},{SPARK_HEIGHT - 1 - value / highest * (SPARK_HEIGHT - 3):.1f}"
+        for at, value in enumerate(values)
+    ]
     line = " ".join(points)
     return Markup(
         '<svg class="spark" data-kind="{}" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}" '

@@ -1,4 +1,5 @@
-"""What one dashboard is made of: its settings, database, templates and static files. A page reaches it as `visit.site`."""
+"""What one dashboard is made of: its settings, database, templates and static files. A page reaches it as
+`visit.site`."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -78,12 +78,13 @@ class Visit:
     ) -> list[Row]:
         """As `rows`, but everybody with the same role who asks within so many seconds gets the same rows."""
         key = (name, json.dumps(params, default=str, sort_keys=True), self.visitor.role)
-        return await self.site.shared.get(key, seconds, lambda: self.rows(name, params, own_role=own_role))
+        found: list[Row] = await self.site.shared.get(key, seconds, lambda: self.rows(name, params, own_role=own_role))
+        return found
 
     @asynccontextmanager
     async def change(self, action: str, target: str) -> AsyncIterator[Change]:
-        """Open the transaction of a change: `async with visit.change("queue.pause", "queue mail") as change`. It and its
-        line in the audit log are committed together at the end of the block."""
+        """Open the transaction of a change: `async with visit.change("queue.pause", "queue mail") as change`. It and
+        its line in the audit log are committed together at the end of the block."""
         async with self.site.database.changing(self.visitor, action, target) as change:
             yield change
         _log.info("changed", extra={"actor": self.visitor.name, "action": action, "target": change.target})
@@ -111,17 +112,32 @@ class Visit:
         return response
 
     def confirm(
-        self, *, title: str, text: str, count: int, action: str, fields: Mapping[str, Any], back: str, verb: str = "Do it"
+        self,
+        *,
+        title: str,
+        text: str,
+        count: int,
+        action: str,
+        fields: Mapping[str, Any],
+        back: str,
+        verb: str = "Do it",
     ) -> Response:
         """Answer with a dry run: how many things a change would touch, a button that does it, and the way back. The
         fields go along, and `expected`, the count; `action` is a path from `url`."""
         kept = {name: value for name, value in fields.items() if value is not None}
-        context = {"title": title, "text": text, "count": count, "action": action, "fields": kept, "back": back}
+        context: dict[str, Any] = {
+            "title": title,
+            "text": text,
+            "count": count,
+            "action": action,
+            "fields": kept,
+            "back": back,
+        }
         return self.page("confirm.html", verb=verb, **context)
 
     def url(self, path: str, /, **query: Any) -> str:
-        """Return the address of a path of ours ("/queues", "/queues/{queue}" filled by the query's names, "/static/app.css"),
-        with the rest as its query; None is left out. Mounted or not."""
+        """Return the address of a path of ours ("/queues", "/queues/{queue}" filled by the query's names,
+        "/static/app.css"), with the rest as its query; None is left out. Mounted or not."""
         for name in list(query):
             if f"{{{name}}}" in path:
                 path = path.replace(f"{{{name}}}", quote(str(query.pop(name)), safe=""))

@@ -1,10 +1,9 @@
 """Who looks at the dashboard, and what they may do there.
 
-| role     | reads                                     | changes                                                          | role in the database |
-|----------|-------------------------------------------|------------------------------------------------------------------|----------------------|
-| viewer   | all but args, meta, results and errors    | nothing                                                          | `pgqueue_viewer`     |
-| operator | these too, masked by rule                 | pause, resume, retry, cancel, redrive, run a schedule now        | `pgqueue_admin`      |
-| admin    | the same                                  | deletes, limits, shares, schedules too                           | `pgqueue_admin`      |
+    viewer    reads all but args, meta, results and errors; changes nothing. In the database: pgqueue_viewer.
+    operator  reads these too, masked by rule; pauses, resumes, retries, cancels, redrives, runs a schedule now. In the
+              database: pgqueue_admin.
+    admin     deletes, and changes limits, shares and schedules as well. In the database: pgqueue_admin.
 
 What an operator may not do is refused here: the functions that both call need the same rights on the tables.
 """
