@@ -9,7 +9,7 @@ ROLES = ("producer", "worker", "viewer", "admin")
 # Producers call these and nothing else; they run with their owner's rights.
 ENQUEUE = {"enqueue", "enqueue_many", "enqueue_flow"}
 # Further functions with their owner's rights, because they change what only an owner may.
-OWNERS = {"make_partitions", "drop_day", "set_quota", "enforce_quota"}
+OWNERS = {"make_partitions", "drop_day", "set_quota", "enforce_quota", "note_action"}
 # What operators decide: not for workers.
 OPERATORS = {
     "drop_limit", "pause", "pause_schedule", "redrive", "remove", "resume", "resume_schedule", "run_schedule", "schedule",
@@ -49,7 +49,7 @@ TABLES = {
     "limit_rules", "permits", "queued_jobs", "schedule_ticks", "worker_processes",
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
-    "attempts", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
+    "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error"}
 
@@ -58,7 +58,7 @@ def callers(function: str) -> set[str]:
     """Who may call a function, besides the schema's owner. KeyError: nobody has decided."""
     if function in OWNER_ONLY:
         return set()
-    if function in OPERATORS:
+    if function in OPERATORS | {"note_action"}:
         return {"admin"}
     if function in ENQUEUE:
         return {"producer", "worker", "admin"}
@@ -74,6 +74,8 @@ def rights(relation: str) -> dict[str, set[str]]:
     everything, reading = {"select", "insert", "update", "delete"}, {"select"}
     if relation in VIEWS:
         return {"producer": set(), "worker": reading, "viewer": reading, "admin": reading}
+    if relation == "audit_log":
+        return {"producer": set(), "worker": set(), "viewer": set(), "admin": reading}
     if relation == "alembic_version":
         return {"producer": set(), "worker": reading, "viewer": reading, "admin": reading}
     if relation in TABLES:
