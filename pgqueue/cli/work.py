@@ -12,10 +12,12 @@ from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
 from pgqueue.worker import logs
 from pgqueue.worker.options import WorkerOptions, parse_queues
+from pgqueue.worker.ports import Ports
 
 _PLACES = "Where and what"
 _ENDS = "When it ends"
 _TUNING = "Tuning"
+_PROBES = "Probes and metrics"
 
 
 def _option(*names: str, env: str, help: str, panel: str = _PLACES, **more: Any) -> Any:  # noqa: A002 - typer's word
@@ -47,6 +49,17 @@ _LogFormat = Annotated[
     str, _option("--log-format", env="LOG_FORMAT", metavar="FORMAT", help="console, or json: one object a line.")
 ]
 
+_Port: dict[str, Any] = {"metavar": "PORT", "min": 0, "max": 65_535, "panel": _PROBES}
+_HealthPort = Annotated[
+    int | None, _option("--health-port", env="HEALTH_PORT", help="Answer /livez, /readyz, /healthz here.", **_Port)
+]
+_MetricsPort = Annotated[
+    int | None, _option("--metrics-port", env="METRICS_PORT", help="Answer /metrics here, for all processes.", **_Port)
+]
+_ProbeHost = Annotated[
+    str,
+    _option("--probe-host", env="PROBE_HOST", panel=_PROBES, metavar="HOST", help="The address of these two ports."),
+]
 _Burst = Annotated[bool, _option("--burst", env="BURST", panel=_ENDS, help="End when nothing is due.")]
 _MaxJobs = Annotated[
     int | None, _option("--max-jobs", env="MAX_JOBS", panel=_ENDS, help="Replace a process after so many jobs.")
@@ -98,6 +111,9 @@ def work(
     listen_dsn: _ListenDsn = None,
     log_level: _LogLevel = "info",
     log_format: _LogFormat = "console",
+    health_port: _HealthPort = None,
+    metrics_port: _MetricsPort = None,
+    probe_host: _ProbeHost = "0.0.0.0",  # noqa: S104 - see Ports
 ) -> int:
     """Run jobs until TERM or INT: then let running ones end, hand the rest back, and leave."""
     name = _app_name(app)
@@ -121,13 +137,22 @@ def work(
     if processes < 1:
         raise InvalidArgument(f"processes: must be at least 1, got {processes}")
     _find_modules_here()
+    ports = Ports(health=health_port, metrics=metrics_port, host=probe_host)
     return _run_fleet(
-        session, worker, app=name, processes=processes, reload=reload, log_level=log_level, log_format=log_format
+        session, worker, ports, app=name, processes=processes, reload=reload, log_level=log_level, log_format=log_format
     )
 
 
 def _run_fleet(
-    session: Session, worker: WorkerOptions, *, app: str, processes: int, reload: bool, log_level: str, log_format: str
+    session: Session,
+    worker: WorkerOptions,
+    ports: Ports,
+    *,
+    app: str,
+    processes: int,
+    reload: bool,
+    log_level: str,
+    log_format: str,
 ) -> int:
     dsn = session.dsn  # missing, it is said before the import, which takes a while
 
@@ -143,6 +168,7 @@ def _run_fleet(
         reload=reload,
         log_level=log_level,
         log_format=log_format,
+        ports=ports,
     )
     return fleet.run(options)
 

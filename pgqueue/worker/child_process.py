@@ -32,6 +32,7 @@ class ChildProcess:
         self.dismissed = False  # told to end, because another takes its place
         self.killed = False
         self.status_fd = -1
+        self.report_fd = -1  # where it reports, when the settings ask for that
         self.started_at = 0.0
 
     def start(self) -> None:
@@ -41,18 +42,21 @@ class ChildProcess:
         self.status_fd, status = os.pipe()
         lifeline, self._lifeline = os.pipe()
         os.set_blocking(self.status_fd, False)
-        settings = json.dumps(self._settings | {"status_fd": status, "lifeline_fd": lifeline})
+        theirs = {"status_fd": status, "lifeline_fd": lifeline}
+        if self._settings.get("reports"):
+            self.report_fd, theirs["report_fd"] = os.pipe()
+        settings = json.dumps(self._settings | theirs)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgqueue.worker.main"],
                 env=os.environ | {SETTINGS: settings},
-                pass_fds=(status, lifeline),
+                pass_fds=tuple(theirs.values()),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         finally:
-            os.close(status)
-            os.close(lifeline)
+            for fd in theirs.values():
+                os.close(fd)
         self.started_at = self._heard_at = time.monotonic()
 
     def go(self) -> None:

@@ -15,11 +15,13 @@ import os
 import selectors
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgqueue.worker.child_process import ChildProcess
+from pgqueue.worker.desk import Desk
+from pgqueue.worker.ports import Ports
 from pgqueue.worker.settings import RECYCLED
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class FleetOptions:
     reload: bool = False
     log_level: str | None = "info"
     log_format: str | None = "console"
+    ports: Ports = field(default_factory=Ports)
 
 
 def run(options: FleetOptions) -> int:
@@ -71,7 +74,9 @@ class Fleet:
             "debug": options.debug,
             "log_level": options.log_level,
             "log_format": options.log_format,
+            "reports": bool(options.ports),
         }
+        self._desk = Desk(options.ports, options.worker.lease_seconds) if options.ports else None
         self._children: list[ChildProcess] = []
         self._selector = selectors.DefaultSelector()
         self._stopping = 0
@@ -96,6 +101,8 @@ class Fleet:
         self._selector.register(wake_r, selectors.EVENT_READ)
         previous = {number: signal.signal(number, self._signal) for number in self._signals()}
         try:
+            if self._desk is not None:
+                self._desk.open()
             self._start()
             for _ in range(self._options.processes - 1):
                 self._start(wait=True)  # the first one alone says what is wrong with the app or the database
@@ -114,6 +121,8 @@ class Fleet:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(previous_wakeup)
+            if self._desk is not None:
+                self._desk.close()
             self._selector.close()
             os.close(wake_r)
             os.close(wake_w)
@@ -178,6 +187,8 @@ class Fleet:
         settings = self._settings | {"options": worker, "wait": wait}
         child = ChildProcess(settings, only_suspects=only_suspects, replaces=replaces)
         child.start()
+        if self._desk is not None:
+            self._desk.admit(child)
         self._children.append(child)
         self._selector.register(child.status_fd, selectors.EVENT_READ, child)
 

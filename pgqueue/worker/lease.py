@@ -54,6 +54,11 @@ class Lease:
         """The lease is gone."""
         self._until = float("-inf")
 
+    @property
+    def until(self) -> float | None:
+        """When it is over unless it is extended; None: there is none."""
+        return self._until if self._until > float("-inf") else None
+
     def remaining(self, now: float) -> float:
         """Seconds until handlers have to be stopped; negative: they must not run."""
         return self._until - MARGIN * self.seconds - now

@@ -23,6 +23,7 @@ import psycopg
 from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
 from pgqueue.worker.load import load_app
 from pgqueue.worker.options import WorkerOptions
+from pgqueue.worker.reporter import Reporter
 from pgqueue.worker.settings import RECYCLED, SETTINGS
 from pgqueue.worker.worker import Worker
 
@@ -48,7 +49,8 @@ def main() -> int:
             return 0
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
-        return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe)
+        reporter = Reporter(settings["report_fd"]) if settings.get("reports") else None
+        return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe, reporter)
     except Exception as error:  # noqa: BLE001 - the outermost edge: one line and a status
         if settings["debug"]:
             traceback.print_exc()
@@ -101,16 +103,27 @@ class Pipe:
         on_end()
 
 
-def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe) -> int:
+def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Reporter | None = None) -> int:
     """Check the database, then work until told to stop."""
     check_schema(app)
+
+    def ready() -> None:
+        if reporter is not None:
+            reporter.report()
+        pipe.tell(b"R")
+
+    def alive() -> None:
+        if reporter is not None:
+            reporter.turned()
+        pipe.tell(b".")
+
     suspects = None if options.burst or options.only_suspects else lambda: pipe.tell(b"S")
     worker = Worker(
         app,
         options,
         app_spec=spec,
-        on_ready=lambda: pipe.tell(b"R"),
-        on_alive=lambda: pipe.tell(b"."),
+        on_ready=ready,
+        on_alive=alive,
         on_suspects=suspects,
     )
 
@@ -123,8 +136,14 @@ def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe) -> int:
         pipe.watch(lambda: loop.call_soon_threadsafe(worker.stop))
         return await worker.run()
 
-    with runner() as loop_runner:
-        status = loop_runner.run(work())
+    if reporter is not None:
+        reporter.watch(worker)
+    try:
+        with runner() as loop_runner:
+            status = loop_runner.run(work())
+    finally:
+        if reporter is not None:
+            reporter.close()
     return RECYCLED if worker.recycled and status == 0 else status
 
 

@@ -171,6 +171,8 @@ class Stepper:
 
     def _passed(self, lane: Lane, reply: claims.Reply | None, token: int, limit: int, took: float) -> None:
         """A full pass on the lease's connection has ended, with an answer or without."""
+        if reply is not None and self._app.observers:
+            self._app.observers.tell(reply.event(lane, settled=0, seconds=took))
         if reply is not None and not reply.lost:
             self._claimed(lane, reply, token, limit=limit, full=True, took=took)
         self._signal.set()
@@ -240,6 +242,11 @@ class Stepper:
             self._woken = True
             return False
         return self._quarantine.idle(now) and not any(lane.passing for lane in self._rounds.all())
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it claims jobs: it is neither quiet nor draining. From any thread."""
+        return not self._quiet and not self._draining
 
     # What others tell it.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pgqueue.worker.alone import Quarantine
@@ -15,6 +16,7 @@ from pgqueue.worker.overseer import Overseer
 from pgqueue.worker.rounds import Rounds
 from pgqueue.worker.settle import Outbox
 from pgqueue.worker.stepper import Stepper
+from pgqueue.worker.vitals import Vitals, vitals
 from pgqueue.worker.wake import Listener
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Worker:
         self._on_alive = on_alive
         self._ask_for_quarantine = on_suspects
         self._stepper: Stepper | None = None
+        self._vitals: Callable[[], Vitals] = Vitals
         self._stops = 0
         self._quiet = False
 
@@ -64,6 +67,7 @@ class Worker:
         crew = Crew(self.app, self.options, outbox, link=link, app_spec=self._app_spec)
         listener = self._make_listener(link)
         stepper = self._stepper = self._make_stepper(link, crew, outbox, listener)
+        self._vitals = partial(vitals, link, crew, stepper, self.options)
         overseer = Overseer(crew, link, self.options, on_alive=self._on_alive, recycle=stepper.recycle)
         services: list[asyncio.Task[None]] = []
         try:
@@ -95,6 +99,10 @@ class Worker:
         self._quiet = True
         if self._stepper is not None:
             self._stepper.quiet()
+
+    def vitals(self) -> Vitals:
+        """How it is. From any thread."""
+        return self._vitals()
 
     @property
     def recycled(self) -> bool:
