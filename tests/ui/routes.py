@@ -1,0 +1,25 @@
+"""The addresses of all pages and actions, for the tests that look at each of them.
+
+A path without parameters needs no line. One with parameters is filled from the world (tests/ui/world.py): `{dead}` is
+the id of its dead job, and so on. A page whose default view shows little may name a query here that shows more. An
+action is tried with the form given here; the tests of the doors only see that it is refused.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from pgqueue.ui.pages import ENTRIES
+from pgqueue.ui.routing import Action, Page
+
+ADDRESSES: Mapping[str, str] = {}
+
+FORMS: Mapping[str, Mapping[str, str]] = {}
+
+PAGES = [entry.path for entry in ENTRIES if isinstance(entry, Page)]
+ACTIONS = [entry.path for entry in ENTRIES if isinstance(entry, Action)]
+
+
+def address(path: str, world: Mapping[str, object]) -> str:
+    """Return the address of a path of the table: its parameters filled with what is in the world."""
+    pattern = ADDRESSES.get(path, path)
+    return pattern.format(**{name: quote(str(value), safe="") for name, value in world.items()})
