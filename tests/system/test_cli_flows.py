@@ -92,14 +92,16 @@ def test_limits_are_set_listed_and_removed(dsn: str, conn: Conn) -> None:
 
 def test_a_queue_is_made_fair_and_shared(dsn: str, conn: Conn) -> None:
     fair = pgq("queues", "set", "mail", "--fair", "--aging", "5m", PGQ_DSN=dsn)
+    bound = pgq("queues", "set", "mail", "--max-depth", "9", PGQ_DSN=dsn)
     aged = pgq("queues", "set", "mail", "--aging", "0", "--json", PGQ_DSN=dsn).json
     share = pgq("queues", "share", "mail", "acme", "3", PGQ_DSN=dsn)
     again = pgq("queues", "share", "mail", "acme", "3", "--json", PGQ_DSN=dsn).json
     nothing = pgq("queues", "set", "mail", PGQ_DSN=dsn)
 
-    assert (fair.status, fair.out) == (0, 'queue "mail" is fair, aging 5m\n')
-    assert aged == {"queue": "mail", "fair": True, "aging": None, "changed": True}
+    assert (fair.status, fair.out) == (0, 'queue "mail" is fair, aging 5m, any number of jobs\n')
+    assert bound.out == 'queue "mail" is fair, aging 5m, at most 9 jobs\n'
+    assert aged == {"queue": "mail", "fair": True, "aging": None, "max_depth": 9, "changed": True}
     assert share.out == 'key "acme" of queue "mail" now has weight 3\n'
     assert not again["changed"]
-    assert (nothing.status, "--fair, --no-fair or --aging" in nothing.err) == (2, True)
+    assert (nothing.status, "--fair, --no-fair, --aging or --max-depth" in nothing.err) == (2, True)
     assert conn.execute("select key, weight from pgqueue.fair_weights").fetchall() == [("acme", 3)]
