@@ -107,6 +107,16 @@ class Database:
             note = {"actor": visitor.name, "role": str(visitor.role), "action": action, "target": change.target}
             await change.rows("note_action", {**note, "detail": Jsonb(change.detail)})
 
+    async def fold(self) -> bool:
+        """Fold the statistics, in the connection's own role. Returns whether it may."""
+        try:
+            async with self._lend() as conn, conn.transaction():
+                await _begin(conn, read_only=False, limit_ms=READ_MS, role=_OWN)
+                await conn.execute(statement("fold", self.schema))
+        except psycopg.errors.InsufficientPrivilege:
+            return False
+        return True
+
     async def close(self) -> None:
         """Close the connections."""
         pool, self._pool = self._pool, None

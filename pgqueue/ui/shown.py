@@ -26,6 +26,9 @@ def filters() -> dict[str, Callable[..., Any]]:
         "payload": payload,
         "sparkline": sparkline,
         "error_line": error_line,
+        "depth_bar": depth_bar,
+        "without_gaps": lambda values: [value or 0.0 for value in values],
+        "last_value": lambda values: values[-1] if values else None,
     }
 
 
@@ -138,3 +141,16 @@ def sparkline(values: Sequence[float], label: str, kind: str = "") -> Markup:
         kind, SPARK_WIDTH, SPARK_HEIGHT, SPARK_WIDTH, SPARK_HEIGHT, escape(label), SPARK_HEIGHT, line, SPARK_WIDTH,
         SPARK_HEIGHT, line,
     )  # fmt: skip
+
+
+def depth_bar(row: Mapping[str, Any], states: Sequence[str]) -> Markup:
+    """What a queue holds as one bar, a piece a state: the same numbers stand beside it."""
+    total = sum(row[state] or 0 for state in states)
+    pieces, at = [], 0.0
+    for state in states:
+        width = SPARK_WIDTH * (row[state] or 0) / max(total, 1)
+        pieces.append(Markup('<rect data-state="{}" x="{:.1f}" width="{:.1f}" height="8"/>').format(state, at, width))
+        at += width
+    return Markup(
+        '<svg class="depth" viewBox="0 0 {} 8" width="{}" height="8" aria-hidden="true" preserveAspectRatio="none">{}</svg>'
+    ).format(SPARK_WIDTH, SPARK_WIDTH, Markup("").join(pieces))

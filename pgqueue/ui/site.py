@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pgqueue.ui.visit import Visit
 
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+FOLD_SECONDS = 15.0
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -55,6 +56,10 @@ class Site:
         )
         self.templates.filters.update(shown.filters())
         self.addresses, self.assets = _assets()
+
+    async def fold(self) -> None:
+        """Fold the statistics if nobody here did so lately: workers do it too, but there may be none."""
+        await self.shared.get("fold", FOLD_SECONDS, self.database.fold)
 
     def render(self, template: str, visit: "Visit", **context: Any) -> str:
         """Fill a template; `visit` and `site` are always there."""
