@@ -143,14 +143,13 @@ def sparkline(values: Sequence[float], label: str, kind: str = "") -> Markup:
     )  # fmt: skip
 
 
-def depth_bar(row: Mapping[str, Any], states: Sequence[str]) -> Markup:
-    """What a queue holds as one bar, a piece a state: the same numbers stand beside it."""
-    total = sum(row[state] or 0 for state in states)
+def depth_bar(row: Mapping[str, Any], states: Sequence[str], full: int) -> Markup:
+    """What a queue holds as one bar, a piece a state, as long as it is of `full` jobs: the numbers stand beside it."""
     pieces, at = [], 0.0
     for state in states:
-        width = SPARK_WIDTH * (row[state] or 0) / max(total, 1)
+        width = max(SPARK_WIDTH * row[state] / max(full, 1), 1.5) if row[state] else 0.0
         pieces.append(Markup('<rect data-state="{}" x="{:.1f}" width="{:.1f}" height="8"/>').format(state, at, width))
         at += width
-    return Markup(
-        '<svg class="depth" viewBox="0 0 {} 8" width="{}" height="8" aria-hidden="true" preserveAspectRatio="none">{}</svg>'
-    ).format(SPARK_WIDTH, SPARK_WIDTH, Markup("").join(pieces))
+    return Markup('<svg class="depth" viewBox="0 0 {} 8" width="{}" height="8" aria-hidden="true">{}</svg>').format(
+        SPARK_WIDTH, SPARK_WIDTH, Markup("").join(pieces)
+    )

@@ -91,9 +91,12 @@ class Visit:
 
     # --- the answer ---
 
-    def page(self, template: str, *, live: str | None = None, status: int = 200, **context: Any) -> Response:
-        """Answer with a page. `live`: the template of the part in it that is asked for again every few seconds."""
-        chosen = live if live and self.is_live else template
+    def page(
+        self, template: str, *, live: str | Mapping[str, str] | None = None, status: int = 200, **context: Any
+    ) -> Response:
+        """Answer with a page. `live`: the template of the part in it that is asked for again every few seconds; of
+        several parts, their templates by the name that the macro `live` got."""
+        chosen = self._part(live) or template
         told = self._told()
         html = self.site.render(chosen, self, told=told, **context)
         response = HTMLResponse(html, status)
@@ -158,6 +161,13 @@ class Visit:
     def may(self, role: str) -> bool:
         """Whether the visitor has this role: in templates, {% if visit.may("operator") %}."""
         return self.visitor.may(Role.named(role))
+
+    def _part(self, live: str | Mapping[str, str] | None) -> str | None:
+        if live is None or not self.is_live:
+            return None
+        return (
+            live if isinstance(live, str) else live.get(self.request.headers.get("hx-target", "").removeprefix("live-"))
+        )
 
     def _told(self) -> str | None:
         from urllib.parse import unquote

@@ -1,2 +1,0 @@
--- Folds what the statistics have noted and no worker has folded.
-select pgqueue.fold_statistics()
