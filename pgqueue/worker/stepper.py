@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgqueue.worker import claim as claims
+from pgqueue.worker.drain import Drain
 from pgqueue.worker.intake import IDLE_SECONDS, Intake
 from pgqueue.worker.mend import Mender
 from pgqueue.worker.passes import Passes
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DRAIN_LOOK_SECONDS = 0.25
-UNWIND_SECONDS = 1.0  # what handlers have to end themselves once the shutdown timeout is over
 
 
 class Stepper:
@@ -66,12 +66,8 @@ class Stepper:
         self._slept = False  # nobody did, but it is time to look
         self._quiet = False
         self._settle_alone = False  # the last step, which claimed too, was refused
-        self._draining = False  # for whatever reason
-        self._stopping = False  # draining because somebody said so
-        self._deadline = float("inf")
         self._began_at = 0.0
-        self.overran = False
-        self.recycled = False
+        self.drain = Drain(crew, outbox, options.shutdown_timeout_seconds)
 
     async def run(self) -> None:
         """Send steps until told to stop, or until a burst is over."""
@@ -82,7 +78,7 @@ class Stepper:
             self._intake.close()  # the answer to a full pass may still come: nothing starts after the last step
 
     async def _steps(self) -> None:
-        while not self._over():
+        while not self.drain.over():
             if not self._link.ready and not await self._restored():
                 continue
             self._signal.clear()
@@ -199,7 +195,7 @@ class Stepper:
         if self._listener is not None and may_claim and quiet_long and await self._listener.sleep():
             self._woken = True  # what was enqueued before the locks were taken notified nobody: look once more
             return
-        wait = DRAIN_LOOK_SECONDS if self._draining else self._options.poll_interval_seconds
+        wait = DRAIN_LOOK_SECONDS if self.drain.begun else self._options.poll_interval_seconds
         if may_claim:
             gap = poll_gap(now - self._intake.found_at, self._options.poll_interval_seconds)
             due = min((lane.due_at for lane in self._rounds.all()), default=float("inf"))
@@ -210,27 +206,14 @@ class Stepper:
             self._slept = True
 
     def _may_run(self, now: float) -> bool:
-        return not self._draining and not self._quiet and self._link.lease.remaining(now) > 0
+        return not self.drain.begun and not self._quiet and self._link.lease.remaining(now) > 0
 
     def _may_claim(self, now: float) -> bool:
         return self._may_run(now) and not self._quarantine.holds_claims(now, held=self._crew.held())
 
-    def _over(self) -> bool:
-        """Whether draining has come to its end, or to its deadline."""
-        if not self._draining:
-            return False
-        if self._crew.held() == 0 and not self._outbox:
-            return True
-        now = time.monotonic()
-        if now < self._deadline:
-            return False
-        self.overran = True
-        self._crew.stop_all("shutdown")
-        return now >= self._deadline + UNWIND_SECONDS
-
     def _finished(self, now: float) -> bool:
         """Whether a burst is over: all that was due has been looked for since the last job was found, and has ended."""
-        if self._crew.held() or self._outbox or self._draining:
+        if self._crew.held() or self._outbox or self.drain.begun:
             return False
         if self._options.only_suspects:
             return self._quarantine.idle(now)
@@ -246,7 +229,7 @@ class Stepper:
     @property
     def accepting(self) -> bool:
         """Whether it claims jobs: it is neither quiet nor draining. From any thread."""
-        return not self._quiet and not self._draining
+        return not self._quiet and not self.drain.begun
 
     # What others tell it.
 
@@ -267,22 +250,14 @@ class Stepper:
 
     def stop(self) -> None:
         """Drain; the second time, hand back at once."""
-        now = time.monotonic()
-        self._deadline = now if self._stopping else now + self._options.shutdown_timeout_seconds
-        if not self._draining:
-            log.info("draining", extra={"running": self._crew.held()})
-        self._stopping = self._draining = True
+        self.drain.stop()
         self._intake.close()
         self._crew.hand_back_waiting()
         self._signal.set()
 
     def recycle(self, why: str) -> None:
         """This process has done its share: drain, and let another take its place."""
-        if not self._draining:
-            log.info("this process has done its share", extra={"why": why})
-            self.recycled = True
-            self._draining = True
-            self._deadline = time.monotonic() + self._options.shutdown_timeout_seconds
+        if self.drain.recycle(why):
             self._signal.set()
 
     def lost(self, worker_id: int) -> None:

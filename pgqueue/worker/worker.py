@@ -86,7 +86,7 @@ class Worker:
                 await listener.close()
             await crew.close()
             await link.close(outbox)
-        return int(stepper.overran)
+        return int(stepper.drain.overran)
 
     def stop(self) -> None:
         """Claim nothing more, let running jobs end until the shutdown timeout, hand the rest back. Again: at once."""
@@ -107,7 +107,7 @@ class Worker:
     @property
     def recycled(self) -> bool:
         """Whether it stopped because of max_jobs or max_memory: a supervisor starts another."""
-        return self._stepper is not None and self._stepper.recycled
+        return self._stepper is not None and self._stepper.drain.recycled
 
     def _queues(self) -> Mapping[str, int]:
         """The queues to serve with their weights."""

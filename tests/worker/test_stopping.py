@@ -196,7 +196,7 @@ def test_stop_lets_running_jobs_end_and_claims_no_more(app: App, start: Start, t
     assert begun.wait(10)
 
     worker.stop()
-    wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper._draining)
+    wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper.drain.begun)
     second = running.enqueue()
     release.set()
 
@@ -302,7 +302,7 @@ def test_what_a_claim_brings_after_the_stop_is_handed_back_and_never_starts(
         claiming = "select true from pg_stat_activity where wait_event_type = 'Lock' and query like '%step(%'"
         wait_until(lambda: conn.execute(claiming).fetchone() == (True,))
         worker.call(worker.worker.stop)
-        wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper._stopping)
+        wait_until(lambda: worker.worker._stepper is not None and worker.worker._stepper.drain.asked)
         other.commit()
 
     assert worker.join() == 0
