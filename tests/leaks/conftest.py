@@ -1,0 +1,46 @@
+"""Fixtures of the leak tests: a log that keeps everything, the App of tests.leaks.tasks, a DSN with a password."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgqueue import App
+from tests.leaks import tasks
+from tests.leaks.canaries import PASSWORD, Log
+from tests.support.ledger import Ledger
+from tests.support.outcomes import Jobs
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    with Log() as kept:
+        yield kept
+
+
+@pytest.fixture
+def secret_dsn(dsn: str, monkeypatch: pytest.MonkeyPatch, no_pgq_variables: None) -> str:
+    """The test's database, with a password that the server does not ask for; in PGQ_DSN too."""
+    made = psycopg.conninfo.make_conninfo(dsn, password=PASSWORD)
+    monkeypatch.setenv("PGQ_DSN", made)
+    return made
+
+
+@pytest.fixture
+def app(secret_dsn: str) -> Iterator[App]:
+    """The App of tests.leaks.tasks, whose cpu tasks child processes can import."""
+    tasks.app.configure(dsn=secret_dsn, schema="pgqueue")
+    yield tasks.app
+    tasks.app.close()
+
+
+@pytest.fixture
+def the(conn: "psycopg.Connection[Any]") -> Jobs:
+    return Jobs(conn)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger")

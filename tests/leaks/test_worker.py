@@ -1,0 +1,184 @@
+"""A worker logs everything that happens to jobs with marked contents, and the contents stay out of the log."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgqueue import App
+from tests.leaks import tasks
+from tests.leaks.canaries import ARGS, GROUP, KEY, META, RESULT, STEP, Log, activity, found_in
+from tests.leaks.tasks import KINDS, WAYS
+from tests.support.fleet import Fleet
+from tests.support.ledger import Ledger
+from tests.support.outcomes import Jobs
+from tests.support.running import Running
+from tests.support.waiting import wait_until
+
+SPEC = "tests.leaks.tasks:app"
+SECRET = f'{{"secret": "{ARGS}"}}'
+DEAD, DONE, CANCELLED = "dead", "succeeded", "cancelled"
+
+# Task, arguments, state at the end; beside the ways of tasks.WAYS in three kinds of handlers.
+ENDS = (
+    ("typed", f'{{"number": "{ARGS}"}}', DEAD),
+    ("typed", f'{{"{ARGS}": 1}}', DEAD),
+    ("modelled", f'{{"order": {{"number": "{ARGS}"}}}}', DEAD),
+    ("snoozing", SECRET, DONE),
+    ("slow.async", SECRET, DEAD),
+    ("slow.cpu", SECRET, DEAD),
+    ("slow.thread", SECRET, DEAD),
+    ("broken backoff", SECRET, DEAD),
+    ("stepping", SECRET, DEAD),
+    ("completing", SECRET, DONE),
+    ("not completing", SECRET, DEAD),
+    ("forgotten task", SECRET, DEAD),
+    ("producing", SECRET, DEAD),
+    ("dying.cpu", SECRET, DEAD),
+)
+TOLD: dict[str, Any] = {"meta": f'{{"m": "{META}"}}'}
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start workers in this process; they are stopped at once at the end."""
+    running: list[Running] = []
+
+    def begin(app: App, **options: Any) -> Running:
+        running.append(Running(app, spec=SPEC, **{"shutdown_timeout_seconds": 5.0, "lease_seconds": 3.0, **options}))
+        return running[-1].start()
+
+    yield begin
+    for worker in running:
+        worker.stop()
+        worker.stop()
+        worker.join()
+
+
+def put_all(the: Jobs) -> dict[int, str]:
+    """Enqueue a job of each way to end, with marked keys and groups; the states that they are to end in, by id."""
+    ended = {}
+    for kind in KINDS:
+        for way in WAYS:
+            job = the.put(f"fail.{kind}", f'{{"way": "{way}", "secret": "{ARGS}"}}', **TOLD)
+            ended[job] = CANCELLED if way == "Cancel" else DEAD
+    for number, (task, arguments, state) in enumerate(ENDS):
+        gates = {"key": f"{KEY}-{number}", "group_key": f"{GROUP}-{number}"}
+        ended[the.put(task, arguments, **TOLD, **gates)] = state
+    return ended
+
+
+def test_no_way_to_end_a_job_writes_its_contents_to_the_log(app: App, start: Start, the: Jobs, log: Log) -> None:
+    expected = put_all(the)
+
+    def fails(_: object) -> None:
+        raise RuntimeError("an observer of the test")
+
+    app.observers.add(fails)
+    try:
+        start(app, concurrency=20)
+        for job, state in expected.items():
+            the.wait(job, state)
+    finally:
+        app.observers.remove(fails)
+
+    assert found_in(activity(the.conn)) == []
+    assert found_in(log.text) == []
+    assert log.text.count("job is dead") > 2 * 30
+    assert "an observer failed" in log.text
+    assert "the backoff of a task failed" in log.text
+
+
+def test_neither_losing_the_lease_nor_the_connection_tells_of_contents(
+    app: App, start: Start, the: Jobs, log: Log
+) -> None:
+    job = the.put("patient", SECRET, **TOLD, key=KEY, group_key=GROUP)
+    worker = start(app)
+    the.wait(job, "running")
+    terminate = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'pgq%'"
+
+    the.lose_workers()
+    wait_until(lambda: "this worker was declared lost" in log.text)
+    the.wait(job, "running", timeout=30)
+    the.conn.execute(terminate)
+    wait_until(lambda: "connection failed" in log.text)
+    assert found_in(activity(the.conn)) == []
+    worker.stop()
+    worker.stop()
+    worker.join()
+
+    assert found_in(log.text) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        # The messages, details and contexts that the server adds to these errors hold what was sent.
+        ("alter table pgqueue.finished_jobs add check (result is null) not valid", "a statement was refused"),
+        ("alter table pgqueue.dead_jobs add check (task = 'none') not valid", "a statement was refused"),
+    ],
+    ids=["results", "dead letters"],
+)
+def test_outcomes_that_the_database_refuses_are_not_shown(
+    app: App, start: Start, the: Jobs, log: Log, broken: str, said: str
+) -> None:
+    the.conn.execute(broken)
+    the.put("snoozing", SECRET, **TOLD)
+    the.put("fail.async", f'{{"way": "Discard", "secret": "{ARGS}"}}', **TOLD, key=KEY)
+
+    start(app)
+
+    wait_until(lambda: said in log.text)
+    assert found_in(activity(the.conn)) == []
+    assert found_in(log.text) == []
+
+
+def test_duties_that_the_database_refuses_tell_no_contents(app: App, start: Start, the: Jobs, log: Log) -> None:
+    schedule = f"""select pgqueue.save_schedule('{{"name": "s", "task": "typed", "every": "1 s", "args": {SECRET}}}')"""
+    the.conn.execute(schedule.encode())
+    the.conn.execute("alter table pgqueue.job_args add check (args is null) not valid")
+
+    start(app)
+
+    wait_until(lambda: "a schedule cannot tick" in log.text)
+    assert found_in(log.text) == []
+
+
+@pytest.mark.slow
+@pytest.mark.system
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_fleet_prints_no_contents(
+    dsn: str, secret_dsn: str, the: Jobs, ledger: Ledger, tmp_path: Path, form: str
+) -> None:
+    expected = put_all(the)
+    words = ("--log-level", "debug", "--log-format", form, "--processes", "1", "--shutdown-timeout", "1", "--lease", "3")
+
+    with Fleet(secret_dsn, ledger, tmp_path / "log", *words, app=SPEC) as fleet:
+        fleet.ready()
+        for job, state in expected.items():
+            the.wait(job, state, timeout=40)
+        stuck = [the.put(task, SECRET, **TOLD) for task in ("deaf", "stubborn", "patient")]
+        wait_until(lambda: "job is stuck" in fleet.said(), 15)
+        the.wait(stuck[1], "running")
+        seen = activity(the.conn)
+        fleet.send(signal.SIGUSR1)
+        fleet.send(signal.SIGTERM)
+        fleet.wait()
+
+    assert found_in(seen) == []
+    assert found_in(fleet.said()) == []
+
+
+def test_what_was_looked_for_is_there(app: App, start: Start, the: Jobs) -> None:
+    done = the.put("snoozing", SECRET, **TOLD)
+    dead = the.put("stepping", SECRET, **TOLD)
+
+    start(app)
+
+    assert the.wait(done, DONE)["result"] == RESULT
+    assert STEP in str(the.conn.execute("select * from pgqueue.job_steps").fetchall())
+    assert ARGS in str(the.wait(dead, DEAD)["args"])
