@@ -14,6 +14,7 @@ from typing import Any, Generic, LiteralString, TypeVar, cast
 from pgqueue.errors import ArgumentError
 from pgqueue.job import FlowProgress, FlowState, Gate, JobStatus, NewJob, ParentJob, State
 from pgqueue.schema import render
+from pgqueue.telling import brief
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -143,13 +144,13 @@ def cancel(job_id: int) -> Call[State]:
 def _id(given: Any, kind: str) -> int:
     """Return an id that the database can look for; another would end the caller's transaction. Raises ArgumentError."""
     if isinstance(given, bool) or not isinstance(given, int) or not -(2**63) <= given < 2**63:
-        raise ArgumentError(f"the id of a {kind} must be a whole number of 64 bits, got {given!r}")
+        raise ArgumentError(f"the id of a {kind} must be a whole number of 64 bits, got {brief(given)}")
     return given
 
 
 def _queue(given: Any) -> str:
     if not isinstance(given, str) or not given or "\x00" in given:
-        raise ArgumentError(f"queue must be a text that is not empty and has no NUL, got {given!r}")
+        raise ArgumentError(f"queue must be a text that is not empty and has no NUL, got {brief(given)}")
     return given
 
 

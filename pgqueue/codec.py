@@ -20,6 +20,7 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 from pgqueue.errors import InvalidArgument
+from pgqueue.telling import brief
 
 MAX_DEPTH: Final = 100
 _BIG = 1e16  # from here on repr() has an exponent
@@ -80,7 +81,7 @@ def _write_object(value: dict[Any, Any], depth: int) -> str:
     parts = []
     for key, item in value.items():
         if type(key) is not str:
-            raise Misfit(f"has the key {key!r} of type {type(key).__name__}", "keys must be of type str")
+            raise Misfit(f"has the key {brief(key)} of type {type(key).__name__}", "keys must be of type str")
         try:
             parts.append(f"{_write_str(key)}:{write(item, depth)}")
         except Misfit as misfit:

@@ -18,6 +18,7 @@ from pgqueue.errors import InvalidArgument
 from pgqueue.flow import lay_all
 from pgqueue.handle import Handle
 from pgqueue.steps import Awaiting, Plain, Steps, finished
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
@@ -130,7 +131,7 @@ class Context:
         Raises InvalidArgument. May be awaited or not.
         """
         if fraction is not None and not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
-            raise InvalidArgument(f"progress: the fraction must be a number from 0 to 1, got {fraction!r}")
+            raise InvalidArgument(f"progress: the fraction must be a number from 0 to 1, got {brief(fraction)}")
         if note is not None:
             note = str(note).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:1000]
         self._report(None if fraction is None else float(fraction), note)

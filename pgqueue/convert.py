@@ -25,6 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from pgqueue.codec import JSON_TYPES, Misfit, dumps
+from pgqueue.telling import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,7 @@ class Converter:
 
 def misfit(value: Any, expected: str) -> Misfit:
     """Say that a value is not of the expected type, without showing all of it."""
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return Misfit(f"must be {expected}, got {shown} of type {type(value).__name__}")
+    return Misfit(f"must be {expected}, got {brief(value)} of type {type(value).__name__}")
 
 
 def _same(value: Any) -> Any:

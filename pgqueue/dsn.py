@@ -17,6 +17,8 @@ LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PG
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?://")
 _URL_PASSWORD = re.compile(r"(?P<head>://[^/@?]*?:)(?P<secret>.*)(?P<tail>@)")
 _WORD_PASSWORD = re.compile(r"\b(?P<head>(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|[^\s&]+)")
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_NAMES_AN_OPTION = ("invalid connection option", "invalid URI query parameter")
 
 
 def resolve(explicit: str | None = None, *, environ: Mapping[str, str] | None = None) -> str:
@@ -70,9 +72,18 @@ def _parse(text: str, *, source: str) -> None:
     try:
         conninfo_to_dict(text)
     except ProgrammingError as error:
-        # libpq's message may quote a part of the DSN, and that part may be the password.
-        said = redact(str(error).strip()) if "password" not in text and "@" not in text else "libpq cannot parse it"
         raise ConfigError(
-            f'{source}: "{redact(text)}" is not a DSN ({said}); '
-            'write "postgresql://user@host:5432/database" or "host=... dbname=..."'
+            f'{source}: {_unreadable(text, str(error).strip())}; write "postgresql://user@host:5432/database" or '
+            '"host=... dbname=..."'
         ) from None
+
+
+def _unreadable(text: str, said: str) -> str:
+    """Say that a text is no DSN. Where it cannot be parsed nobody knows which part of it is a password, so that neither
+    it nor libpq's words, which quote it, are shown; but for a single word, and for the name of an unknown option.
+    """
+    if _WORD.fullmatch(text):
+        return f'"{text}" is not a DSN ({said})'
+    if "@" not in text and said.startswith(_NAMES_AN_OPTION):
+        return f"what it holds is not a DSN ({said})"
+    return "what it holds is not a DSN (it is not shown here: it may contain a password)"

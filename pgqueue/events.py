@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pgqueue.telling import place_of
+
 log = logging.getLogger(__name__)
 
 
@@ -73,5 +75,6 @@ class Observers:
         for observer in self._observers:
             try:
                 observer(event)
-            except Exception:
-                log.exception("an observer failed", extra={"event": type(event).__name__})
+            except Exception as error:  # noqa: BLE001 - it is no business of the job's
+                said = {"event": type(event).__name__, "error": place_of(error)}
+                log.error("an observer failed", extra=said)

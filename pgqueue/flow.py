@@ -23,6 +23,7 @@ from pgqueue import request
 from pgqueue.errors import ArgumentError
 from pgqueue.plan import Edge, Entry, Parent, Plan, Span
 from pgqueue.request import PendingJob
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Flow(ABC):
         if sender is None:
             raise ArgumentError(f"{self.kind}: there is no job in it to know the App from; enqueue it with app=app")
         if not hasattr(sender, "send_flow"):
-            raise ArgumentError(f"{self.kind}: app must be an App, got {sender!r}")
+            raise ArgumentError(f"{self.kind}: app must be an App, got {brief(sender)}")
         return plan, span, sender
 
 
@@ -173,14 +174,16 @@ def checked(kind: str, members: Sequence[Any]) -> list[Member]:
     for place, member in enumerate(members):
         if isinstance(member, PendingJob | Flow):
             continue
-        raise ArgumentError(f"{kind}: member {place} is neither a job nor a flow; {_remedy(member)}, got {member!r}")
+        raise ArgumentError(
+            f"{kind}: member {place} is neither a job nor a flow; {_remedy(member)}, got {brief(member)}"
+        )
     return list(members)
 
 
 def check_label(kind: str, name: Any) -> None:
     """Raise ArgumentError for what cannot be the name of a flow or of a job in it."""
     if name is not None and (fault := request.check_label(name)):
-        raise ArgumentError(f"{kind}: name {fault}, got {name!r}")
+        raise ArgumentError(f"{kind}: name {fault}, got {brief(name)}")
 
 
 def _remedy(member: Any) -> str:
@@ -197,5 +200,5 @@ def policy_of(kind: str, on_failure: Failure) -> tuple[When, OnFailure]:
         return "ended", "cancel"
     given: Any = on_failure
     if given not in get_args(Failure):
-        raise ArgumentError(f"{kind}: on_failure must be one of {', '.join(get_args(Failure))}, got {given!r}")
+        raise ArgumentError(f"{kind}: on_failure must be one of {', '.join(get_args(Failure))}, got {brief(given)}")
     return "succeeded", on_failure

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument, JobCancelled, JobFailed, JobNotFound, ResultTimeout
 from pgqueue.job import State
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,6 +110,6 @@ def seconds_of(timeout: timedelta | float | None) -> float | None:
     seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise InvalidArgument(
-            f"timeout must be a timedelta or a number of seconds that is not negative, got {timeout!r}"
+            f"timeout must be a timedelta or a number of seconds that is not negative, got {brief(timeout)}"
         )
     return float(seconds)

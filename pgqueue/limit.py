@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgqueue.codec import dumps
 from pgqueue.errors import ConfigError
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from pgqueue.task import Task
@@ -59,14 +60,14 @@ class Limit:
         if rate is None and self.concurrency is None:
             return "give rate=... (with per=timedelta(...)) or concurrency=..., or both"
         if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e300):
-            return f"rate must be a positive number, got {rate!r}"
+            return f"rate must be a positive number, got {brief(rate)}"
         if not isinstance(per, timedelta) or not _SHORTEST <= per <= _LONGEST:
-            return f"per must be a timedelta, positive and at most {_LONGEST.days} days, got {per!r}"
+            return f"per must be a timedelta, positive and at most {_LONGEST.days} days, got {brief(per)}"
         if self.burst is not None and rate is None:
             return "burst belongs to a rate"
         for name, value in (("burst", self.burst), ("concurrency", self.concurrency)):
             if value is not None and not _whole(value, 2**31 - 1):
-                return f"{name} must be a whole number from 1, got {value!r}"
+                return f"{name} must be a whole number from 1, got {brief(value)}"
         return None if rate is None else _pace_fault(rate, per, self.burst or 1)
 
     def definition(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def fault_in(limits: Any) -> str | None:
     for name, value in named:
         fault = _name_fault(name) or _value_fault(value)
         if fault:
-            return f"{name!r}: {fault}"
+            return f"{brief(name)}: {fault}"
     return None
 
 
@@ -156,14 +157,14 @@ def _value_fault(value: Any) -> str | None:
     key = value
     if isinstance(value, Weight):
         if not _whole(value.weight, MOST_WEIGHT):
-            return f"the weight must be a whole number from 1 to {MOST_WEIGHT}, got {value.weight!r}"
+            return f"the weight must be a whole number from 1 to {MOST_WEIGHT}, got {brief(value.weight)}"
         key = value.key
     if isinstance(key, int) and not isinstance(key, bool):
         return None if key.bit_length() <= 256 else "a key that is a whole number may have 256 bits; write it as a text"
     if key is None:
         return None
     if not isinstance(key, str) or "\x00" in key:
-        return f"the key must be a text or a whole number (or Weight(n, key=...)), got {key!r}"
+        return f"the key must be a text or a whole number (or Weight(n, key=...)), got {brief(key)}"
     return None if _bytes(key) <= 1000 else f"a key may have 1000 bytes, got {_bytes(key)}; use a hash of it"
 
 

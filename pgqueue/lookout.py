@@ -20,6 +20,7 @@ from psycopg.rows import tuple_row
 
 from pgqueue import calls
 from pgqueue.errors import PgQueueError
+from pgqueue.telling import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -108,7 +109,7 @@ class Lookout(threading.Thread):
                     return None
                 turn = 0 if time.monotonic() - began > LASTED_SECONDS else turn + 1
                 level = logging.DEBUG if turn > 1 else logging.WARNING
-                log.log(level, "cannot look for results; waiters do it one by one", extra={"error": str(error).strip()})
+                log.log(level, "cannot look for results; waiters do it one by one", extra={"error": reason_of(error)})
                 self._stopped.wait(BACKOFF_SECONDS[min(turn, len(BACKOFF_SECONDS) - 1)])
         return None
 
@@ -221,7 +222,7 @@ class Line:
         except psycopg.Error as error:
             if self._conn.closed:
                 raise
-            log.warning("cannot listen; results are found by polling", extra={"error": str(error).strip()})
+            log.warning("cannot listen; results are found by polling", extra={"error": reason_of(error)})
             return None
         return int(key)
 

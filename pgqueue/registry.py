@@ -16,6 +16,7 @@ from pgqueue.limit import DeclaredLimits, Limit
 from pgqueue.policy import FailurePolicy
 from pgqueue.schedule import Declaration, Declarations
 from pgqueue.task import Definition, Task
+from pgqueue.telling import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -85,7 +86,7 @@ class Registry:
             return self._tasks[name]
         except KeyError:
             known = ", ".join(sorted(self._tasks)) or "none"
-            raise UnknownTask(f'task "{name}" is not registered; this App knows: {known}') from None
+            raise UnknownTask(f'task "{name[:SHOWN]}" is not registered; this App knows: {known}') from None
 
     # Registration. The overloads take the context off what a job carries and unwrap what awaiting gives.
 

@@ -14,6 +14,7 @@ from pgqueue import limit
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError
 from pgqueue.job import NewJob
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from pgqueue.flow import Flow
@@ -148,7 +149,7 @@ def _check(task: str, options: Options) -> None:
         if check is None:
             raise ArgumentError(f'task "{task}": there is no option "{name}"; there are {", ".join(_CHECKS)} and conn')
         if value is not None and (fault := check(value)):
-            raise ArgumentError(f'task "{task}": {name} {fault}, got {value!r}')
+            raise ArgumentError(f'task "{task}": {name} {fault}, got {brief(value)}')
     if options.get("delay") is not None and options.get("run_at") is not None:
         raise ArgumentError(f'task "{task}": delay and run_at are two answers to one question; give one of them')
     for name in ("key_policy", "key_period"):

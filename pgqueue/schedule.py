@@ -15,6 +15,7 @@ from pgqueue import cron as _cron
 from pgqueue import request
 from pgqueue.codec import dumps, loads
 from pgqueue.errors import ArgumentError, ConfigError, InvalidArgument
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from pgqueue.task import Task
@@ -50,14 +51,14 @@ class Declaration:
 
     def _fault(self) -> str | None:
         if fault := request.check_queue(self.name):
-            return f"name {fault}, got {self.name!r}"
+            return f"name {fault}, got {brief(self.name)}"
         if self.args is not None and not _are_arguments(self.args):
-            return f'args must be a mapping of the task\'s parameters, such as {{"user_id": 7}}, got {self.args!r}'
+            return f'args must be a mapping of the task\'s parameters, such as {{"user_id": 7}}, got {brief(self.args)}'
         if self.missed not in _MISSED or self.overlap not in _OVERLAP:
             return f"missed is one of {', '.join(_MISSED)}, overlap one of {', '.join(_OVERLAP)}"
         limit: Any = self.missed_limit
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
-            return f"missed_limit must be a whole number from 1 to 10000, got {limit!r}"
+            return f"missed_limit must be a whole number from 1 to 10000, got {brief(limit)}"
         return self._fault_in_time()
 
     def _fault_in_time(self) -> str | None:
@@ -65,13 +66,13 @@ class Declaration:
             return 'give a cron expression such as "0 2 * * *", or every=timedelta(...): one of them'
         timezone: Any = self.timezone
         if not isinstance(timezone, str):
-            return f'timezone must be a name such as "Europe/Berlin", got {timezone!r}'
+            return f'timezone must be a name such as "Europe/Berlin", got {brief(timezone)}'
         if self.every is not None and self.timezone != "UTC":
             return "timezone belongs to a cron expression; every= counts in even distances"
         for option, value, longest in (("every", self.every, _LONGEST), ("jitter", self.jitter, _LONGEST_JITTER)):
             given: Any = value
             if given is not None and not (isinstance(given, timedelta) and _SHORTEST <= given <= longest):
-                return f"{option} must be a timedelta, positive and at most {longest.days} days, got {given!r}"
+                return f"{option} must be a timedelta, positive and at most {longest.days} days, got {brief(given)}"
         try:
             _cron.timing(self.cron, self.every, self.timezone)
         except InvalidArgument as error:

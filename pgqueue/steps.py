@@ -23,6 +23,7 @@ from pgqueue.annotation import converter
 from pgqueue.codec import Misfit
 from pgqueue.errors import ArgumentError, DatabaseUnavailable, InvalidArgument, LeaseLost
 from pgqueue.outcome import Answer, Discard
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -219,10 +220,12 @@ class Steps:
 
 def _check(name: Any, fn: Any) -> None:
     if not isinstance(name, str):
-        raise InvalidArgument(f"ctx.step: the name of a step must be a str, got {name!r}")
+        raise InvalidArgument(f"ctx.step: the name of a step must be a str, got {brief(name)}")
     size = len(name.encode("utf-8", "surrogatepass"))
     if not 0 < size <= NAME_BYTES or "\x00" in name or not name.isprintable():
-        raise InvalidArgument(f"ctx.step: the name of a step must have 1 to {NAME_BYTES} printable bytes, got {name!r}")
+        raise InvalidArgument(
+            f"ctx.step: the name of a step must have 1 to {NAME_BYTES} printable bytes, got {brief(name)}"
+        )
     if not callable(fn):
         raise InvalidArgument(
             f'step "{name}": give a function and its arguments, not what calling it returns; got {type(fn).__name__}'

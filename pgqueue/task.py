@@ -152,7 +152,7 @@ class Task(Generic[C, P, R, T]):
         return self.signature.bind
 
     def encode_result(self, value: Any) -> str:
-        """Write a result as JSON text. Raises ArgumentError for what JSON cannot hold.
+        """Write a result as JSON text. Raises ArgumentError for what cannot be turned into it.
 
         The return annotation guides and does not judge: the work is done, so a value of another type is written by
         what it is.
@@ -163,12 +163,20 @@ class Task(Generic[C, P, R, T]):
             return dumps(self._result_converter.encode(value))
         except Misfit:
             return self._encode_as_it_is(value)
+        except Exception as error:
+            raise self._unwritable(error) from error
 
     def _encode_as_it_is(self, value: Any) -> str:
         try:
             return dumps(converter(type(value)).encode(value))
         except Misfit as misfit:
             raise ArgumentError(f'task "{self.name}": the result {misfit}') from None
+        except Exception as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: Exception) -> ArgumentError:
+        """A model's own code may raise anything while it is written."""
+        return ArgumentError(f'task "{self.name}": writing the result raised {type(error).__name__}: {error}')
 
     def decode_result(self, value: Any) -> T:
         """Turn a stored result back into what the return annotation says, or leave it as it is if it does not fit."""

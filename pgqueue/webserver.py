@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from pgqueue.errors import ConfigError
+from pgqueue.telling import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,8 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(parts.path, parse_qs(parts.query, keep_blank_values=True), headers)
         try:
             answer = self.server.answer(request)
-        except Exception:
-            log.exception("a request could not be answered", extra={"path": parts.path[:100]})
+        except Exception as error:  # noqa: BLE001 - whoever asked gets an answer
+            said = {"path": parts.path[:100], "error": place_of(error)}
+            log.error("a request could not be answered", extra=said)
             answer = text(500, "an error of pgqueue: see the log")
         self._send(answer)
 

@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
+from pgqueue.telling import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Retention:
         try:
             dropped = drop_expired_days(self._dsn, schema)
         except (psycopg.Error, OSError) as error:
-            log.warning("old history was not dropped; it is tried again", extra={"error": str(error).strip()})
+            log.warning("old history was not dropped; it is tried again", extra={"error": reason_of(error)})
         else:
             log.info("old history was dropped", extra={"partitions": dropped})
 
@@ -66,12 +67,12 @@ def drop_expired_days(dsn: str, schema: str) -> list[str]:
                 ) as error:
                     log.info(
                         "a partition is in use or was dropped by another worker",
-                        extra={"partition": partition, "error": str(error).strip()},
+                        extra={"partition": partition, "error": reason_of(error)},
                     )
                 except psycopg.Error as error:  # one bad row, or a missing right, must not keep the other days (I15)
                     if conn.closed or error.sqlstate is None:
                         raise
-                    said = {"partition": partition, "sqlstate": error.sqlstate, "error": error.diag.message_primary}
+                    said = {"partition": partition, "sqlstate": error.sqlstate, "error": reason_of(error)}
                     log.error("a day of history cannot be dropped", extra=said)
         finally:
             conn.execute("reset lock_timeout")

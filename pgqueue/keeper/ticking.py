@@ -21,6 +21,7 @@ import psycopg
 from pgqueue import cron
 from pgqueue.calls import statement
 from pgqueue.errors import InvalidArgument
+from pgqueue.telling import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,13 +110,15 @@ def _tick(conn: Conn, schema: str, schedule: Due) -> int | None:
         return _advance(conn, schema, schedule)
     except InvalidArgument as error:
         said, retry_seconds = str(error), UNREADABLE_RETRY_SECONDS
+        logged = said  # about the times of the schedule
     except psycopg.Error as error:
         if conn.closed or error.sqlstate is None:
             raise
         if error.sqlstate.startswith("40"):  # another transaction got in between: nothing was done, look again
             return None
         said, retry_seconds = error.diag.message_primary or str(error).strip(), REFUSED_RETRY_SECONDS
-    log.error("a schedule cannot tick", extra={"schedule": schedule.name, "error": said})
+        logged = reason_of(error)
+    log.error("a schedule cannot tick", extra={"schedule": schedule.name, "error": logged})
     conn.execute(statement("schedule_failed", schema), {**schedule.read, "error": said, "retry_seconds": retry_seconds})
     return None
 

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pgqueue.telling import place_of
 from pgqueue.worker.judge import Sink, bound, finish, judge
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class LoopPool:
     def _slot_ended(self, slot: asyncio.Task[None]) -> None:
         self._slots.discard(slot)
         if not slot.cancelled() and (error := slot.exception()) is not None:
-            log.error("a slot ended by an error of pgqueue", exc_info=error)
+            log.error("a slot ended by an error of pgqueue", extra={"error": place_of(error)})
         self._wake_one()
 
     async def _slot(self) -> None:

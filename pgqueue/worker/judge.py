@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pgqueue.errors import ArgumentError, LeaseLost
 from pgqueue.outcome import Answer, Cancel, Discard, Snooze
+from pgqueue.telling import place_of
 from pgqueue.worker.attempt import ARGS, EXPIRED, FAILURES, MAX_ATTEMPTS, Attempt, describe
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ def _failed(sink: Sink, attempt: Attempt, error: BaseException, description: dic
     failures = attempt.row[FAILURES] + 1
     try:
         delay = attempt.task.delay_before_retry(failures, error, max_attempts=attempt.row[MAX_ATTEMPTS])
-    except Exception as broken:
-        log.exception("the backoff of a task failed", extra={"task": attempt.task.name, "job": attempt.id})
+    except Exception as broken:  # noqa: BLE001 - what a policy raises is told beside what the handler raised
+        said = {"task": attempt.task.name, "job": attempt.id, "error": place_of(broken)}
+        log.error("the backoff of a task failed", extra=said)
         description["message"] += f" (and its backoff raised {type(broken).__name__}: {broken})"
         delay = None
     log.info(

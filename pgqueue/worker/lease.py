@@ -21,6 +21,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
+from pgqueue.telling import place_of, reason_of
 from pgqueue.worker.server import Server, Witness
 from pgqueue.worker.session import conninfo, leave_times_as_text, shut_down_socket
 from pgqueue.worker.tether import tie
@@ -167,13 +168,13 @@ class Keepalive:
                 self._busy_since = self._steady_since = None
                 if self._ending():
                     return
-                log.warning("the heartbeat's connection failed", extra={"error": str(error).strip(), "turn": turn})
+                log.warning("the heartbeat's connection failed", extra={"error": reason_of(error), "turn": turn})
                 self._drop()
                 time.sleep(min(0.1 * 2 ** min(turn, 5), 2.0) * (0.5 + secrets.randbelow(1000) / 2000))
                 turn += 1
                 next_beat = 0.0
-            except Exception:
-                log.exception("the heartbeat thread met an error of pgqueue and goes on")
+            except Exception as error:  # noqa: BLE001 - it is what keeps the lease
+                log.error("the heartbeat thread met an error of pgqueue and goes on", extra={"error": place_of(error)})
                 time.sleep(1.0)
         self._drop()
 
@@ -241,7 +242,7 @@ class Keepalive:
         if self._conn is None or self._conn.closed or error.sqlstate is None:
             raise error
         name = getattr(duty, "__name__", type(duty).__name__)
-        said = {"duty": name, "sqlstate": error.sqlstate, "error": error.diag.message_primary}
+        said = {"duty": name, "sqlstate": error.sqlstate, "error": reason_of(error)}
         log.error("a duty was refused and is tried again", extra=said)
 
     def _serve(self, until: float) -> None:

@@ -20,6 +20,7 @@ import psycopg
 from pgqueue.keeper import duties
 from pgqueue.keeper.retention import Retention
 from pgqueue.keeper.ticking import tick_due
+from pgqueue.telling import reason_of
 from pgqueue.version import VERSION
 from pgqueue.worker import claim as claims
 from pgqueue.worker.lease import Keepalive, Lease, Request
@@ -272,7 +273,7 @@ class Link:
             try:
                 await leaving
             except (psycopg.Error, OSError) as error:
-                said = str(error).strip()
+                said = reason_of(error)
                 log.warning("could not take leave of the database; the lease will run out", extra={"error": said})
         if self._keepalive is not None:
             await asyncio.to_thread(self._keepalive.stop)

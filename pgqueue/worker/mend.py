@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from pgqueue.telling import reason_of
 from pgqueue.worker.session import backoff
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ class Mender:
     async def failed(self, error: psycopg.Error | OSError, batch: Batch) -> None:
         """A statement failed: the connection broke, which `restore` mends, or the server refused it."""
         if self._link.broken or not isinstance(error, psycopg.Error) or _elsewhere(error.sqlstate or GONE_CLASSES[0]):
-            log.warning("the database connection failed", extra={"error": str(error).strip()})
+            log.warning("the database connection failed", extra={"error": reason_of(error)})
             self._link.abort()
             return
         self._link.refused()
-        log.error("a statement was refused", extra={"sqlstate": error.sqlstate, "error": error.diag.message_primary})
+        log.error("a statement was refused", extra={"sqlstate": error.sqlstate, "error": reason_of(error)})
         if batch:
             self._outbox.refused(error.sqlstate or "")
         await asyncio.sleep(REFUSED_SECONDS)
@@ -59,7 +60,7 @@ class Mender:
         try:
             found = await self._link.restore()
         except (psycopg.Error, OSError) as error:
-            log.warning("the database is away", extra={"error": str(error).strip(), "turn": self._turn})
+            log.warning("the database is away", extra={"error": reason_of(error), "turn": self._turn})
             self._link.abort()  # what was asked of a new connection and refused is asked again on the next
             await backoff(self._turn)
             self._turn += 1

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from pgqueue.telling import place_of, reason_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,8 +66,8 @@ class Overseer:
                 if self._max_memory_mb is not None and now >= memory_at:
                     memory_at = now + MEMORY_SECONDS
                     self._check_memory(self._max_memory_mb)
-            except Exception:
-                log.exception("the overseer met an error of pgqueue and goes on")
+            except Exception as error:  # noqa: BLE001 - it looks after all that runs here
+                log.error("the overseer met an error of pgqueue and goes on", extra={"error": place_of(error)})
 
     def _check_lease(self, now: float) -> None:
         """Stop everything before the lease can be taken: the database is out of reach."""
@@ -85,9 +87,9 @@ class Overseer:
         try:
             await self._crew.send_progress()
         except (psycopg.Error, OSError) as error:
-            log.info("progress was not recorded", extra={"error": str(error).strip()})
-        except Exception:
-            log.exception("sending progress met an error of pgqueue")
+            log.info("progress was not recorded", extra={"error": reason_of(error)})
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task
+            log.error("sending progress met an error of pgqueue", extra={"error": place_of(error)})
 
     def _check_memory(self, limit_mb: int) -> None:
         used = memory_mb()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
 from pgqueue.outcome import Cancel, Discard, Retry, Snooze
+from pgqueue.telling import place_of
 from pgqueue.worker.attempt import storable
 from pgqueue.worker.judge import Sink, bound, failed_remotely, judge
 
@@ -170,7 +171,7 @@ class ProcessPool:
     def _ran(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a cpu slot ended by an error of pgqueue", exc_info=error)
+            log.error("a cpu slot ended by an error of pgqueue", extra={"error": place_of(error)})
         self._next()
 
     async def _run(self, attempt: Attempt) -> None:
@@ -239,9 +240,8 @@ class ProcessPool:
             case "released":
                 self._sink.ended(attempt, "released")
             case _:
-                failed_remotely(
-                    self._sink, attempt, _class_of(answer["policy"])(answer["error"]["message"]), answer["error"]
-                )
+                error = _stand_in(answer["policy"], answer["error"]["message"])
+                failed_remotely(self._sink, attempt, error, answer["error"])
 
     async def close(self) -> None:
         """Kill the children."""
@@ -268,9 +268,9 @@ def _answer(answer: dict[str, Any]) -> BaseException:
             return Discard(reason)
 
 
-def _class_of(names: list[str]) -> type[BaseException]:
-    """The exception class that the child named, as far as this process has it imported: policies look at classes
-    only.
+def _stand_in(names: list[str], message: str) -> BaseException:
+    """An exception of the class that the child named, or of its nearest ancestor that this process has imported and
+    can make from a message: policies look at classes only.
     """
     for name in names:
         module, _, qualname = name.rpartition(":")
@@ -278,5 +278,10 @@ def _class_of(names: list[str]) -> type[BaseException]:
         for part in qualname.split("."):
             found = getattr(found, part, None)
         if isinstance(found, type) and issubclass(found, BaseException):
-            return type(found.__name__, (found,), {"__init__": BaseException.__init__})
-    return Exception
+            try:
+                made: BaseException = type(found.__name__, (found,), {"__init__": BaseException.__init__})(message)
+            except Exception as error:  # noqa: BLE001 - its class may ask for anything, as ExceptionGroup does
+                log.debug("no exception of this class can be made", extra={"kind": name, "error": type(error).__name__})
+                continue
+            return made
+    return Exception(message)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from pgqueue.telling import reason_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -57,9 +59,7 @@ class Proof:
                 params = {"ids": [a.id for a in asked], "tokens": [a.token for a in asked]}
                 states: dict[int, str] = dict(await self._link.run("lease_states", params))
             except (psycopg.Error, OSError) as error:
-                log.info(
-                    "cannot look whether handlers' transactions have committed", extra={"error": str(error).strip()}
-                )
+                log.info("cannot look whether handlers' transactions have committed", extra={"error": reason_of(error)})
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             for attempt in asked:

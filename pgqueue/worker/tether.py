@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from pgqueue.telling import reason_of
+
 log = logging.getLogger(__name__)
 
 # In milliseconds. A worker's own transactions take a few statements without a pause; handlers bring connections of
@@ -60,4 +62,4 @@ async def abound(conn: psycopg.AsyncConnection[Any]) -> None:
 def _told(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], error: psycopg.Error) -> None:
     if conn.closed or error.sqlstate is None:
         raise error
-    log.info("the server does not watch for clients that are gone", extra={"error": error.diag.message_primary})
+    log.info("the server does not watch for clients that are gone", extra={"error": reason_of(error)})

@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from pgqueue.calls import statement
+from pgqueue.telling import reason_of
 from pgqueue.worker.session import backoff, conninfo, shut_down_socket
 from pgqueue.worker.tether import WHO, atie
 
@@ -61,7 +62,7 @@ class Listener:
             try:
                 await self._connect()
             except (psycopg.Error, OSError) as error:
-                log.warning("cannot listen; jobs are found by polling", extra={"error": str(error).strip()})
+                log.warning("cannot listen; jobs are found by polling", extra={"error": reason_of(error)})
                 await self._drop()
                 await backoff(turn)
                 turn += 1

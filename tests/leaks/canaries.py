@@ -1,11 +1,12 @@
 """Marked values, and where they are looked for: what was logged, at DEBUG and in both formats, and what was sent."""
 
 import logging
-from typing import Any, Self
-
-import psycopg
+from typing import TYPE_CHECKING, Any, Self
 
 from pgqueue.worker.logs import ConsoleFormatter, JsonFormatter
+
+if TYPE_CHECKING:
+    import psycopg
 
 ARGS = "canary-args-3f1c"
 META = "canary-meta-8a20"

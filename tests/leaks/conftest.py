@@ -10,6 +10,7 @@ import pytest
 from pgqueue import App
 from tests.leaks import tasks
 from tests.leaks.canaries import PASSWORD, Log
+from tests.leaks.shell import Shell
 from tests.support.ledger import Ledger
 from tests.support.outcomes import Jobs
 
@@ -44,3 +45,8 @@ def the(conn: "psycopg.Connection[Any]") -> Jobs:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(monkeypatch, capsys)

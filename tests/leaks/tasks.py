@@ -24,6 +24,16 @@ class Order(pydantic.BaseModel):
     number: int
 
 
+class Unwritable(pydantic.BaseModel):
+    """A result whose own code fails while it is written."""
+
+    secret: str
+
+    @pydantic.field_serializer("secret")
+    def write(self, value: str) -> str:
+        raise ValueError(f"{value} {RESULT}")
+
+
 class Odd:
     """A result that JSON does not have, and that shows what it holds."""
 
@@ -31,14 +41,14 @@ class Odd:
         return RESULT
 
 
-class Speechless(Exception):
+class Speechless(Exception):  # noqa: N818 - named for what it is
     """Cannot say what it is."""
 
     def __str__(self) -> str:
         raise ValueError(RAISED)
 
 
-class Local(Exception):
+class Local(Exception):  # noqa: N818
     """Cannot be pickled: it holds a lock of the interpreter's."""
 
     def __init__(self, text: str) -> None:
@@ -82,6 +92,10 @@ def _refused_by_the_database(secret: str) -> None:
         conn.execute("select %s::text::int", [secret])
 
 
+def _unwritable(secret: str) -> Any:
+    return Unwritable(secret=secret)
+
+
 def _odd(secret: str) -> Any:
     return Odd()
 
@@ -115,6 +129,7 @@ WAYS: dict[str, Callable[[str], Any]] = {
     "enqueue of a misfit": _enqueue_misfit,
     "refused by the database": _refused_by_the_database,
     "odd result": _odd,
+    "unwritable result": _unwritable,
     "nul in result": _nul,
     "surrogate in result": _surrogate,
     "huge result": _huge,

@@ -56,6 +56,11 @@ def test_an_address_that_libpq_cannot_parse_is_refused_with_its_source() -> None
         "host=h password='a hunter2' bogus=1",
         "host=h password = hunter2 sslpassword=hunter2 bogus=1",
         "postgresql://h/d?password=hunter2&bogus=1",
+        "postgresql://u:hunter2@[h/d",
+        "postgresql://u:p%zzhunter2@h/d",
+        "postgresql://u:hunter2@h:port:1/d?=",
+        "host=h password='hunter2",
+        "mysql://u:hunter2@h/d",
     ],
 )
 def test_no_message_shows_a_password(text: str) -> None:
@@ -64,6 +69,17 @@ def test_no_message_shows_a_password(text: str) -> None:
 
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["u:hunter2@h/d", "host=h passwrd=hunter2", "host=h password=x hunter2", "//u:hunter2@h/d", "host=h pass:hunter2"],
+)
+def test_what_is_no_dsn_is_not_quoted_as_part_of_it_may_be_a_password(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve(text)
+
+    assert "hunter2" not in str(caught.value)
 
 
 @given(st.text())
