@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from pgqueue.telling import place_of
 from pgqueue.worker.overseer import TICK_SECONDS
 from pgqueue.worker.tally import Tally
 
@@ -75,8 +76,9 @@ class Reporter:
         while there and not self._ended.wait(REPORT_SECONDS):
             try:
                 there = self.report()
-            except Exception:
-                log.exception("the reports to the supervisor met an error of pgqueue and go on")
+            except Exception as error:  # noqa: BLE001 - told, and tried again
+                said = {"error": place_of(error)}
+                log.error("the reports to the supervisor met an error of pgqueue and go on", extra=said)
 
     def _compose(self) -> None:
         if self._worker is not None:
