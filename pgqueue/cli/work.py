@@ -8,6 +8,7 @@ import typer
 
 from pgqueue.cli import values
 from pgqueue.cli.command import command
+from pgqueue.cli.scaling import fleet_policy
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
 from pgqueue.worker import logs
@@ -17,6 +18,7 @@ from pgqueue.worker.ports import Ports
 _PLACES = "Where and what"
 _ENDS = "When it ends"
 _TUNING = "Tuning"
+_SCALING = "Scaling"
 _PROBES = "Probes and metrics"
 
 
@@ -37,7 +39,9 @@ _Queues = Annotated[
 _Concurrency = Annotated[
     int, _option("--concurrency", "-c", env="CONCURRENCY", help="Jobs that a process runs at the same time.")
 ]
-_Processes = Annotated[int, _option("--processes", env="PROCESSES", help="Worker processes.")]
+_Processes = Annotated[
+    int | None, _option("--processes", env="PROCESSES", help="Worker processes: 1. With --max-processes: at first.")
+]
 _Threads = Annotated[int, _option("--threads", env="THREADS", help="Threads for plain `def` handlers.")]
 _CpuProcesses = Annotated[
     int, _option("--cpu-processes", env="CPU_PROCESSES", help="Processes for handlers with cpu=True.")
@@ -47,6 +51,21 @@ _LogLevel = Annotated[
 ]
 _LogFormat = Annotated[
     str, _option("--log-format", env="LOG_FORMAT", metavar="FORMAT", help="console, or json: one object a line.")
+]
+
+_LEAST = "Worker processes at least, with --max-processes: 1."
+_MinProcesses = Annotated[
+    int | None, _option("--min-processes", env="MIN_PROCESSES", panel=_SCALING, help=_LEAST, metavar="N")
+]
+_MOST = "Start and end worker processes with the load, up to this number."
+_MaxProcesses = Annotated[
+    int | None, _option("--max-processes", env="MAX_PROCESSES", panel=_SCALING, help=_MOST, metavar="N")
+]
+_TargetLag = Annotated[
+    float, _time("--target-lag", env="TARGET_LAG", panel=_SCALING, help="A backlog is to be gone within this.")
+]
+_ShrinkAfter = Annotated[
+    float, _time("--shrink-after", env="SHRINK_AFTER", panel=_SCALING, help="Fewer have to be enough for so long.")
 ]
 
 _Port: dict[str, Any] = {"metavar": "PORT", "min": 0, "max": 65_535, "panel": _PROBES}
@@ -97,7 +116,7 @@ def work(
     app: _App,
     queues: _Queues = "",
     concurrency: _Concurrency = 100,
-    processes: _Processes = 1,
+    processes: _Processes = None,
     threads: _Threads = 8,
     cpu_processes: _CpuProcesses = 1,
     burst: _Burst = False,
@@ -114,6 +133,10 @@ def work(
     health_port: _HealthPort = None,
     metrics_port: _MetricsPort = None,
     probe_host: _ProbeHost = "0.0.0.0",  # noqa: S104 - see Ports
+    min_processes: _MinProcesses = None,
+    max_processes: _MaxProcesses = None,
+    target_lag: _TargetLag = 30.0,
+    shrink_after: _ShrinkAfter = 60.0,
 ) -> int:
     """Run jobs until TERM or INT: then let running ones end, hand the rest back, and leave."""
     name = _app_name(app)
@@ -134,42 +157,31 @@ def work(
         listen=not no_listen,
         listen_dsn=listen_dsn,
     )
-    if processes < 1:
-        raise InvalidArgument(f"processes: must be at least 1, got {processes}")
+    start, scaling = fleet_policy(
+        processes=processes,
+        least=min_processes,
+        most=max_processes,
+        slots=concurrency,
+        target_lag=target_lag,
+        shrink_after=shrink_after,
+        burst=burst,
+    )
     _find_modules_here()
     ports = Ports(health=health_port, metrics=metrics_port, host=probe_host)
-    return _run_fleet(
-        session, worker, ports, app=name, processes=processes, reload=reload, log_level=log_level, log_format=log_format
-    )
+    more = {"app": name, "processes": start, "scaling": scaling, "reload": reload, "ports": ports}
+    return _run_fleet(session, worker, log_level=log_level, log_format=log_format, **more)
 
 
 def _run_fleet(
     session: Session,
     worker: WorkerOptions,
-    ports: Ports,
-    *,
-    app: str,
-    processes: int,
-    reload: bool,
-    log_level: str,
-    log_format: str,
+    **more: Any,
 ) -> int:
     dsn = session.dsn  # missing, it is said before the import, which takes a while
 
     from pgqueue.worker import fleet
 
-    options = fleet.FleetOptions(
-        app=app,
-        dsn=dsn,
-        schema=session.schema,
-        processes=processes,
-        worker=worker,
-        debug=session.debug,
-        reload=reload,
-        log_level=log_level,
-        log_format=log_format,
-        ports=ports,
-    )
+    options = fleet.FleetOptions(dsn=dsn, schema=session.schema, worker=worker, debug=session.debug, **more)
     return fleet.run(options)
 
 

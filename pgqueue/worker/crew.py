@@ -136,6 +136,10 @@ class Crew:
         """Whether it runs as many jobs as it may."""
         return self.held() - len(self._series) >= self._concurrency
 
+    def crowded(self) -> bool:
+        """Whether jobs of some kind find no room here."""
+        return any(self.room(pool) <= 0 for pool in self._pools)
+
     def running(self) -> int:
         """How many jobs run now. Called from any thread."""
         return sum(len(pool.active) for pool in self._pools)

@@ -22,22 +22,22 @@ from typing import TYPE_CHECKING
 from pgqueue.worker.child_process import ChildProcess
 from pgqueue.worker.desk import Desk
 from pgqueue.worker.ports import Ports
+from pgqueue.worker.restarts import Restarts, Spares
+from pgqueue.worker.scaler import Scaler, regular
 from pgqueue.worker.settings import RECYCLED
+from pgqueue.worker.sources import Sources
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from pgqueue.scaling import Policy
     from pgqueue.worker.options import WorkerOptions
 
 log = logging.getLogger(__name__)
 
 STARTUP_FAILURES = frozenset({2, 3, 4, 5})
-RESTART_FIRST_SECONDS = 0.2
-RESTART_MOST_SECONDS = 10.0
-HEALTHY_SECONDS = 2.0  # a child that lived this long starts the restart backoff anew
 GRACE_SECONDS = 3.0  # beyond the shutdown timeout, before a child is killed
 START_SECONDS = 60.0
-RELOAD_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ class FleetOptions:
     log_level: str | None = "info"
     log_format: str | None = "console"
     ports: Ports = field(default_factory=Ports)
+    scaling: Policy | None = None
 
 
 def run(options: FleetOptions) -> int:
@@ -75,7 +76,9 @@ class Fleet:
             "log_level": options.log_level,
             "log_format": options.log_format,
             "reports": bool(options.ports),
+            "scaled": options.scaling is not None,
         }
+        self._scaler = self._make_scaler()
         self._desk = Desk(options.ports, options.worker.lease_seconds) if options.ports else None
         self._children: list[ChildProcess] = []
         self._selector = selectors.DefaultSelector()
@@ -83,15 +86,12 @@ class Fleet:
         self._kill_at = float("inf")
         self._status = 0
         self._proven = False  # a child has become ready: what fails from now on is tried again
-        self._restart_at: list[float] = []
-        self._failures = 0
-        self._quarantine_at = 0.0
-        self._quarantine_failures = 0
+        self._restarts = Restarts()
+        self._spares = Spares()
         self._rolling: list[ChildProcess] = []
         self._received: list[int] = []
         self._quiet = False
-        self._started_at = time.time()
-        self._reload_at = 0.0
+        self._sources = Sources()
 
     def run(self) -> int:
         """Supervise until the last child has ended."""
@@ -100,13 +100,14 @@ class Fleet:
         previous_wakeup = signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
         self._selector.register(wake_r, selectors.EVENT_READ)
         previous = {number: signal.signal(number, self._signal) for number in self._signals()}
+        services = [service for service in (self._desk, self._scaler) if service is not None]
         try:
-            if self._desk is not None:
-                self._desk.open()
+            for service in services:
+                service.open()
             self._start()
             for _ in range(self._options.processes - 1):
                 self._start(wait=True)  # the first one alone says what is wrong with the app or the database
-            while self._children or self._restart_at:
+            while self._children or self._restarts:
                 for key, _ in self._selector.select(timeout=0.1):
                     if key.fd == wake_r:
                         os.read(wake_r, 4096)
@@ -121,12 +122,18 @@ class Fleet:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(previous_wakeup)
-            if self._desk is not None:
-                self._desk.close()
+            for service in services:
+                service.close()
             self._selector.close()
             os.close(wake_r)
             os.close(wake_w)
         return self._status
+
+    def _make_scaler(self) -> Scaler | None:
+        given = self._options
+        if given.scaling is None:
+            return None
+        return Scaler(given.scaling, given.worker, dsn=given.dsn, schema=given.schema, processes=given.processes)
 
     @staticmethod
     def _signals() -> tuple[signal.Signals, ...]:
@@ -149,7 +156,7 @@ class Fleet:
 
     def _stop(self) -> None:
         self._stopping += 1
-        self._restart_at.clear()
+        self._restarts.drop()
         self._rolling.clear()
         timeout = self._options.worker.shutdown_timeout_seconds if self._stopping == 1 else 0.0
         self._kill_at = min(self._kill_at, time.monotonic() + timeout + GRACE_SECONDS)
@@ -197,7 +204,9 @@ class Fleet:
         if b"R" in events:
             log.info("worker process ready", extra={"pid": child.pid})
             self._became_ready(child)
-        if b"S" in events and self._may_quarantine():
+        if self._scaler is not None:
+            self._scaler.heard(child, events)
+        if b"S" in events and not self._stopping and self._spares.may_start(self._children, time.monotonic()):
             self._start(only_suspects=True)
 
     def _became_ready(self, child: ChildProcess) -> None:
@@ -229,12 +238,22 @@ class Fleet:
                 log.error("a worker process did not stop in time and is killed", extra={"pid": child.pid})
                 child.kill()
                 self._status = self._status or 1
-        while self._restart_at and now >= self._restart_at[0]:
-            self._restart_at.pop(0)
+        for _ in range(self._restarts.take(now)):
             self._start(linger_seconds=1.5 * self._options.worker.lease_seconds)  # what the dead one held is still due
-        if self._options.reload and now >= self._reload_at:
-            self._reload_at = now + RELOAD_SECONDS
-            self._reload()
+        if self._options.reload and self._sources.changed(now):
+            self._roll()
+        if self._scaler is not None and not (self._stopping or self._quiet):
+            self._resize(self._scaler)
+
+    def _resize(self, scaler: Scaler) -> None:
+        """Start or let go as many processes as are missing or too many."""
+        there = regular(self._children)
+        scaler.look(there)
+        missing = scaler.wanted - len(there) - len(self._restarts)
+        for _ in range(missing):
+            self._start(wait=not self._proven)
+        for child in scaler.spare(there, -missing - self._restarts.drop(-missing)):
+            child.dismiss()
 
     def _ended(self, child: ChildProcess, status: int, now: float) -> None:
         if self._stopping:
@@ -245,7 +264,7 @@ class Fleet:
         if child.dismissed or (status == 0 and self._options.worker.burst and not child.only_suspects):
             return
         if child.only_suspects:
-            self._quarantine_ended(child, status, now)
+            self._spares.ended(child, status, now)
             return
         if any(other.replaces is child for other in self._children):
             return  # its successor is on its way
@@ -260,37 +279,4 @@ class Fleet:
         if status == RECYCLED:
             self._start()
             return
-        self._failures = 0 if now - child.started_at > HEALTHY_SECONDS else self._failures + 1
-        delay = min(RESTART_FIRST_SECONDS * 2 ** min(self._failures, 10), RESTART_MOST_SECONDS)
-        log.error(
-            "a worker process ended and is started again",
-            extra={"pid": child.pid, "status": status, "in_seconds": delay},
-        )
-        self._restart_at.append(now + delay)
-        self._restart_at.sort()
-
-    def _may_quarantine(self) -> bool:
-        there = any(child.only_suspects for child in self._children)
-        return not there and not self._stopping and time.monotonic() >= self._quarantine_at
-
-    def _quarantine_ended(self, child: ChildProcess, status: int, now: float) -> None:
-        """The process for suspects is done, or was killed by one of them: that is its purpose. One that cannot even
-        start is tried again ever more slowly.
-        """
-        if child.ready:
-            self._quarantine_failures = 0
-            log.info("the process for suspects has ended", extra={"pid": child.pid, "status": status})
-            return
-        self._quarantine_failures += 1
-        delay = min(RESTART_FIRST_SECONDS * 2 ** min(self._quarantine_failures, 10), RESTART_MOST_SECONDS)
-        self._quarantine_at = now + delay
-        log.error("the process for suspects cannot start", extra={"status": status, "again_in_seconds": delay})
-
-    def _reload(self) -> None:
-        """Replace the processes when a source file below the current directory has changed."""
-        newest = max(
-            (path.stat().st_mtime for path in Path.cwd().rglob("*.py") if ".venv" not in path.parts), default=0.0
-        )
-        if newest > self._started_at:
-            self._started_at = newest
-            self._roll()
+        self._restarts.plan(child, status, now)

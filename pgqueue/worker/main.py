@@ -1,8 +1,9 @@
 """The entry of one worker process: loads the app, runs the loop, turns signals into requests, tells the supervisor
 how it is.
 
-Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event:
-`R` ready, `.` alive, `S` suspects wait. The end of the other pipe means that the supervisor is gone: then it drains.
+Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event: `R`
+ready, `.` alive, `S` suspects wait; and what `pulse.py` tells of its load. The end of the other pipe means that the
+supervisor is gone: then it drains.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import psycopg
 from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
 from pgqueue.worker.load import load_app
 from pgqueue.worker.options import WorkerOptions
+from pgqueue.worker.pulse import Pulse
 from pgqueue.worker.reporter import Reporter
 from pgqueue.worker.settings import RECYCLED, SETTINGS
 from pgqueue.worker.worker import Worker
@@ -50,7 +52,8 @@ def main() -> int:
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
         reporter = Reporter(settings["report_fd"]) if settings.get("reports") else None
-        return run(app, WorkerOptions(**settings["options"]), settings["app"], pipe, reporter)
+        worker_options = WorkerOptions(**settings["options"])
+        return run(app, worker_options, settings["app"], pipe, reporter, scaled=settings["scaled"])
     except Exception as error:  # noqa: BLE001 - the outermost edge: one line and a status
         if settings["debug"]:
             traceback.print_exc()
@@ -103,7 +106,7 @@ class Pipe:
         on_end()
 
 
-def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Reporter | None = None) -> int:
+def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Reporter | None, *, scaled: bool) -> int:
     """Check the database, then work until told to stop."""
     check_schema(app)
 
@@ -113,8 +116,8 @@ def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Repor
         pipe.tell(b"R")
 
     def alive() -> None:
-        if reporter is not None:
-            reporter.turned()
+        for turned in turns:
+            turned()
         pipe.tell(b".")
 
     suspects = None if options.burst or options.only_suspects else lambda: pipe.tell(b"S")
@@ -126,6 +129,11 @@ def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Repor
         on_alive=alive,
         on_suspects=suspects,
     )
+    turns = [reporter.turned] if reporter is not None else []
+    if scaled:
+        pulse = Pulse(lambda: worker.crew, pipe.tell)
+        app.observers.add(pulse)
+        turns.append(pulse.tick)
 
     async def work() -> int:
         loop = asyncio.get_running_loop()

@@ -54,6 +54,7 @@ class Worker:
         self._ask_for_quarantine = on_suspects
         self._stepper: Stepper | None = None
         self._vitals: Callable[[], Vitals] = Vitals
+        self.crew: Crew | None = None  # since it runs
         self._stops = 0
         self._quiet = False
 
@@ -64,7 +65,7 @@ class Worker:
         """
         outbox = Outbox()
         link = Link(self.app, self.options, outbox, queues=list(self._queues()))
-        crew = Crew(self.app, self.options, outbox, link=link, app_spec=self._app_spec)
+        crew = self.crew = Crew(self.app, self.options, outbox, link=link, app_spec=self._app_spec)
         listener = self._make_listener(link)
         stepper = self._stepper = self._make_stepper(link, crew, outbox, listener)
         self._vitals = partial(vitals, link, crew, stepper, self.options)

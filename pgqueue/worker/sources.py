@@ -1,0 +1,28 @@
+"""Notices that source files have changed, for `--reload`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+LOOK_SECONDS = 0.5
+
+
+class Sources:
+    """The Python files below the current directory, but for virtual environments."""
+
+    def __init__(self) -> None:
+        self._newest = time.time()
+        self._look_at = 0.0
+
+    def changed(self, now: float) -> bool:
+        """Whether one is newer than it was; looks twice a second, by the monotonic time `now`."""
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        files = (path for path in Path.cwd().rglob("*.py") if ".venv" not in path.parts)
+        newest = max((path.stat().st_mtime for path in files), default=0.0)
+        if newest <= self._newest:
+            return False
+        self._newest = newest
+        return True
