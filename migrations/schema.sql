@@ -2401,7 +2401,7 @@ begin
     where j.worker_id = recover.worker_id and j.token = recover.token;
   end if;
 end $$;
-CREATE FUNCTION pgqueue.redrive(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, "limit" integer DEFAULT NULL::integer) RETURNS bigint
+CREATE FUNCTION pgqueue.redrive(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, "limit" integer DEFAULT NULL::integer, ids bigint[] DEFAULT NULL::bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -2418,6 +2418,7 @@ begin
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and (redrive.ids is null or d.id = any (redrive.ids))
           and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
         order by d.id
         limit redrive."limit"
@@ -2441,7 +2442,7 @@ begin
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
     where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-      and pgqueue.key_holds(k.job_id, k.until)
+      and (redrive.ids is null or d.id = any (redrive.ids)) and pgqueue.key_holds(k.job_id, k.until)
     order by d.id
     limit 1000
   loop
@@ -5485,8 +5486,8 @@ GRANT ALL ON FUNCTION pgqueue.reconcile(worker_id bigint, ids bigint[], tokens b
 REVOKE ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.recover(worker_id bigint, token bigint) TO pgqueue_admin;
-REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer, ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.redrive(queue text, task text, "limit" integer, ids bigint[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.register_worker(id bigint, host text, pid integer, queues text[], tasks text[], concurrency integer, lease interval, version text) TO pgqueue_admin;

@@ -1,7 +1,8 @@
--- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
+-- Makes dead jobs ready again, oldest first, all or those of a queue, a task, a list of ids, up to a limit, and returns how many. A job whose key
 -- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
 -- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
-create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
+create function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null,
+  ids bigint[] default null) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -15,6 +16,7 @@ begin
   select coalesce(array_agg(c.id), '{}') into _ids
   from (select d.id from pgqueue.dead_jobs d
         where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and (redrive.ids is null or d.id = any (redrive.ids))
           and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
         order by d.id
         limit redrive."limit"
@@ -38,7 +40,7 @@ begin
     select d.id, d.queue, d.key, k.job_id as holder
     from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
     where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-      and pgqueue.key_holds(k.job_id, k.until)
+      and (redrive.ids is null or d.id = any (redrive.ids)) and pgqueue.key_holds(k.job_id, k.until)
     order by d.id
     limit 1000
   loop
