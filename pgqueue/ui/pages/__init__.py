@@ -43,10 +43,18 @@ and the browser tests, the screenshots and the tests of the doors look at it fro
 - What only some may do: `{% if visit.may("operator") %}` hides the button, `role=` on the Action refuses the request.
 """
 
-from pgqueue.ui.pages import audit, overview
+from pgqueue.ui.pages import audit, dead, flows, job, jobs, limits, overview, queues, schedules, workers
 from pgqueue.ui.routing import Entry
 
 ENTRIES: tuple[Entry, ...] = (
     *overview.ENTRIES,
+    *queues.ENTRIES,
+    *jobs.ENTRIES,
+    *job.ENTRIES,
+    *dead.ENTRIES,
+    *flows.ENTRIES,
+    *schedules.ENTRIES,
+    *workers.ENTRIES,
+    *limits.ENTRIES,
     *audit.ENTRIES,
 )

@@ -1,6 +1,7 @@
 -- How many dead letters fit the filters, of the `window` with the lowest ids; how many of those would stay when they are put back, because another
--- job holds their key (held), or when they are deleted, because a job of their flow waits for their retry (needed); how many were looked at.
-select count(*) filter (where c.fits) as jobs, count(*) as looked_at,
+-- job holds their key (held), or when they are deleted, because a job of their flow waits for their retry (needed); how many were looked at,
+-- and the highest id of all.
+select count(*) filter (where c.fits) as jobs, count(*) as looked_at, (select max(d.id) from pgqueue.dead_jobs d) as newest,
        count(*) filter (where c.fits and c.key is not null and exists (
          select from pgqueue.job_keys k where k.queue = c.queue and k.key = c.key
            and (k.until is null or k.until > now() or exists (select from pgqueue.queued_jobs j where j.id = k.job_id)))) as held,

@@ -50,7 +50,7 @@ with recursive lines (queue, priority, n) as (
   limit %(most)s::integer
 )
 select j.id, j.task, j.queue, %(state)s::text as state, j.priority, j.key, j.attempt, j.max_attempts, nullif(j.run_at, 'infinity') as run_at, j.created_at,
-       j.started_at, null::timestamptz as finished_at, j.worker_id, (select coalesce(bool_or(f.ended), false) or (select max(l.n) from lines l) >= %(lines)s::integer from found f) as ended
-from page p
-join pgqueue.queued_jobs j on j.id = p.id
+       j.started_at, null::timestamptz as finished_at, j.worker_id, e.ended
+from (select coalesce(bool_or(f.ended), false) or (select count(*) from lines) >= %(lines)s::integer as ended from found f) e
+left join (page p join pgqueue.queued_jobs j on j.id = p.id) on true
 order by j.run_at, j.id
