@@ -52,10 +52,9 @@ class Filters:
         named = {name: getattr(self, name) for name in NAMES}
         return {**named, "contents": self.by_contents}
 
-    def fields(self) -> dict[str, str]:
-        """Return what was asked for as it stands in an address or a form."""
-        written = {name: getattr(self, name) for name in NAMES}
-        return {name: _written(value) for name, value in written.items() if value is not None}
+    def fields(self) -> dict[str, str | None]:
+        """Return what was asked for as it stands in an address or a form; None: not asked for."""
+        return {name: _written(getattr(self, name)) for name in NAMES}
 
     def without(self, *names: str) -> "Filters":
         """Return these filters without some."""
@@ -108,7 +107,9 @@ def _object(name: str, written: str | None, masks: "Masks") -> str | None:
     return written
 
 
-def _written(value: Any) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%S") if isinstance(value, datetime) else str(value)
+def _written(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S")
+    return None if value is None else str(value)
 
 

@@ -35,6 +35,7 @@ async def dead(visit: Visit) -> Response:
         page=page,
         now=now,
         asked=fields,
+        filtered=any(fields.values()),
         groups=groups if sees else _by_task(groups),
         estimated=bool(groups) and groups[0]["looked_at"] >= GROUPS_WINDOW,
         looked_at=int(groups[0]["looked_at"]) if groups else 0,
@@ -145,13 +146,13 @@ def _read(visit: Visit, read: Reading) -> Filters:
     return Filters(**{**{name: getattr(asked, name) for name in filters.NAMES}, "state": State.DEAD})
 
 
-def _fields(asked: Filters) -> dict[str, str]:
+def _fields(asked: Filters) -> dict[str, str | None]:
     return asked.without("state").fields()
 
 
 def _told(asked: Filters) -> str:
     """Say which, for people and for the audit log: names, never what jobs carry."""
-    named = [f'{name} "{value}"' for name, value in _fields(asked).items() if name not in ("args", "meta")]
+    named = [f'{name} "{value}"' for name, value in _fields(asked).items() if value is not None and name not in ("args", "meta")]
     carried = [f"with certain {name}" for name in ("args", "meta") if getattr(asked, name)]
     return "of " + ", ".join([*named, *carried]) if named or carried else "of all queues"
 

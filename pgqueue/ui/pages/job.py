@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument, JobNotFound
@@ -29,7 +29,8 @@ async def job(visit: Visit) -> Response:
         found = await _job(read, job_id)
         attempts = await read.rows("job_attempts", {"id": job_id, "most": ATTEMPTS})
         steps = await read.rows("job_steps", {"id": job_id, "most": STEPS}) if read.sees_contents else []
-        gates = await read.rows("job_why", {"id": job_id})
+        # Of a job that has ended it says what of, which viewers may not see.
+        gates = await read.rows("job_why", {"id": job_id}) if read.sees_contents or not found["finished_at"] else []
         flow = await picture(read, found["flow_id"]) if found["flow_id"] else None
         now, sees = read.now, read.sees_contents
     state = State(found["state"])
@@ -61,7 +62,7 @@ async def contents(visit: Visit) -> Response:
         found = await _job(read, visit.id())
         if not read.sees_contents:
             raise InvalidArgument("viewers do not see what jobs carry")
-    return PlainTextResponse(_text(found[name]))
+    return visit.page("contents.html", job=found, name=name, text=_text(found[name]))
 
 
 async def retry(visit: Visit) -> Response:

@@ -24,6 +24,7 @@ async def jobs(visit: Visit) -> Response:
         page=page,
         now=now,
         asked=asked.fields(),
+        filtered=not asked.are_none,
         states=list(State),
         sees_contents=sees,
         older=visit.here(older=page.older, newer=None) if page.older else None,

@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument, JobNotFound
+from pgqueue.ui.database import Row
 from pgqueue.ui.routing import Action, Page
 from pgqueue.ui.visit import Visit, back_of
 
@@ -28,8 +29,8 @@ async def queue(visit: Visit) -> Response:
         if not any(row["queue"] == name for row in rows) and not (await read.rows("queue_known", params))[0]["known"]:
             raise JobNotFound(f'There is no queue "{name[:200]}": no job, worker or statistics know of it.')
         policy = await read.row("queue_policy", params)
-        tasks = await read.rows("queue_tasks", params)
-        minutes = await read.rows("queue_minutes", params)
+        tasks: list[Row] = []
+        minutes: list[Row] = []
         lanes = await read.rows("queue_lanes", {**params, "most": LANES + 1, "count_to": COUNT_TO})
         workers = await read.rows("queue_workers", params)
         now = read.now

@@ -34,7 +34,7 @@ with found as materialized (
   limit %(most)s::integer
 )
 select f.fits as hit, f.ended, j.id, j.task, j.queue, 'dead' as state, j.priority, j.key, j.attempt, j.max_attempts, j.run_at, j.created_at,
-       j.started_at, j.died_at as finished_at, j.worker_id, left(j.error ->> 'type', 200) as error_type, left(j.error ->> 'message', 1000) as message
+       j.started_at, j.died_at as finished_at, j.worker_id, left(j.error ->> 'type', 200) as error, left(j.error ->> 'message', 1000) as message
 from found f
 join pgqueue.dead_jobs j on j.id = f.id
 order by j.id desc
