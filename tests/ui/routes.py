@@ -11,9 +11,30 @@ from urllib.parse import quote
 from pgqueue.ui.pages import ENTRIES
 from pgqueue.ui.routing import Action, Page
 
-ADDRESSES: Mapping[str, str] = {}
+ADDRESSES: Mapping[str, str] = {
+    "/queues/{queue:path}": "/queues/{queue}",
+    "/jobs/{id}": "/jobs/{dead}",
+    "/jobs/{id}/contents/{name}": "/jobs/{dead}/contents/args",
+    "/jobs/{id}/remove": "/jobs/{dead}/remove",
+    "/jobs/{id}/retry": "/jobs/{dead}/retry",
+    "/jobs/{id}/cancel": "/jobs/{ready}/cancel",
+    "/flows/{id}": "/flows/{flow}",
+    "/flows/{id}/cancel": "/flows/{flow}/cancel",
+    "/flows/{id}/retry": "/flows/{flow}/retry",
+    "/schedules/{name:path}": "/schedules/{schedule}",
+    "/workers/{id}": "/workers/{worker}",
+    "/limits/{name:path}": "/limits/{limit}",
+}
 
-FORMS: Mapping[str, Mapping[str, str]] = {}
+FORMS: Mapping[str, Mapping[str, str]] = {
+    "/queues/pause": {"queue": "mail"},
+    "/queues/resume": {"queue": "mail"},
+    "/dead/redrive": {"upto": "1000000"},
+    "/dead/delete": {"upto": "1000000"},
+    "/schedules/pause": {"name": "nightly"},
+    "/schedules/resume": {"name": "nightly"},
+    "/schedules/run": {"name": "nightly"},
+}
 
 PAGES = [entry.path for entry in ENTRIES if isinstance(entry, Page)]
 ACTIONS = [entry.path for entry in ENTRIES if isinstance(entry, Action)]
