@@ -1,7 +1,7 @@
 """Lays a flow out as a picture: layers from left to right, every job right of all that it waits for. No I/O.
 
-Layers are the longest paths from the beginning; within a layer nodes stand in the order of the middle of those they wait
-for, swept twice, which keeps most lines from crossing (the heuristic of Sugiyama, Tagawa and Toda 1981).
+Layers are the longest paths from the beginning; within a layer nodes stand in the order of the middle of those they
+wait for, swept three times, which keeps most lines from crossing (the heuristic of Sugiyama, Tagawa and Toda 1981).
 """
 
 from collections import defaultdict
@@ -33,15 +33,18 @@ class Picture:
 
 
 def draw(nodes: Sequence[Mapping[str, Any]]) -> Picture:
-    """Lay out nodes {id, after: ids of those it waits for}, which come after all that they wait for or in any order. What
-    waits for a node that is not among them is drawn as if it did not."""
+    """Lay out nodes {id, after: ids of those it waits for}. What waits for one that is not among them is drawn as if it
+    did not."""
     known = {node["id"]: node for node in nodes}
     parents = {node["id"]: [parent for parent in node["after"] if parent in known] for node in nodes}
     layers = _layers(parents)
     rows = _rows(layers, parents)
     tallest = max(map(len, layers), default=0)
     places = {
-        node: (EDGE + depth * (WIDTH + GAP_X), EDGE + round((rows[node] + (tallest - len(layer)) / 2) * (HEIGHT + GAP_Y)))
+        node: (
+            EDGE + depth * (WIDTH + GAP_X),
+            EDGE + round((rows[node] + (tallest - len(layer)) / 2) * (HEIGHT + GAP_Y)),
+        )
         for depth, layer in enumerate(layers)
         for node in layer
     }
@@ -52,7 +55,7 @@ def draw(nodes: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def _layers(parents: Mapping[int, Sequence[int]]) -> list[list[int]]:
-    """Return the nodes by the length of the longest way to them. What is in a circle, which cannot be, stands at its front."""
+    """Return the nodes by the length of the longest way to them; a circle, which cannot be, stands in front."""
     waiting = {node: len(waits) for node, waits in parents.items()}
     children = defaultdict(list)
     for node, waits in parents.items():
@@ -81,8 +84,8 @@ def _rows(layers: Sequence[Sequence[int]], parents: Mapping[int, Sequence[int]])
     for around, order in ((parents, layers), (children, layers[::-1]), (parents, layers)):
         for layer in order:
             middle = {node: _middle(around.get(node, ()), rows, rows[node]) for node in layer}
-            for at, node in enumerate(sorted(layer, key=lambda each: (middle[each], rows[each]))):
-                rows[node] = at
+            order_now = sorted(layer, key=lambda each: (middle[each], rows[each]))
+            rows |= {node: at for at, node in enumerate(order_now)}
     return rows
 
 

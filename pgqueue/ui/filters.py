@@ -62,8 +62,8 @@ class Filters:
 
 
 def read(visit: "Visit", *, sees_contents: bool, masks: "Masks") -> Filters:
-    """Read the filters of an address. Raises InvalidArgument for what is none, and for questions about what the visitor may
-    not see: which jobs fit would be an answer."""
+    """Read the filters of an address. Raises InvalidArgument for what is none, and for questions about what the visitor
+    may not see: which jobs fit would be an answer."""
     given = {name: (visit.query(name) or "").strip() or None for name in NAMES}
     hidden = [name for name in ("args", "meta", "error") if given[name] and not sees_contents]
     if hidden:
@@ -111,5 +111,3 @@ def _written(value: Any) -> str | None:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S")
     return None if value is None else str(value)
-
-

@@ -1,13 +1,13 @@
 """Pages of lists by keyset: where a page begins and ends in each of the tables that it is put together from. No I/O.
 
-A list of jobs comes from up to three tables, each walked along its ids, down (older) or up (newer). A walk that finds few
-rows ends when it has looked at so many; then the page says so, and its link goes on from there. So a cursor is a position
-for each table: the ids below it (down), or above it (up), are still to be looked at. What commits meanwhile never shifts a
-page, since nothing is counted.
+A list of jobs comes from up to three tables, each walked along its ids, down (older) or up (newer). A walk that finds
+few rows ends when it has looked at so many; then the page says so, and its link goes on from there. So a cursor is a
+position for each table: the ids below it (down), or above it (up), are still to be looked at. What commits meanwhile
+never shifts a page, since nothing is counted.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,8 @@ def lay_out(found: Sequence[Sequence[Row]], cursor: Cursor, *, size: int) -> She
     merged = heapq.merge(*walks, key=lambda row: direction * int(row["id"]))
     shown = [row for row, _ in zip(merged, range(size), strict=False)]
     reached = tuple(
-        _reached(walk, shown, begin, end, cursor.up) for walk, begin, end in zip(walks, cursor.positions, ends, strict=True)
+        _reached(walk, shown, begin, end, cursor.up)
+        for walk, begin, end in zip(walks, cursor.positions, ends, strict=True)
     )
     left = len(shown) < sum(map(len, walks))
     searched = len(shown) < size and any(end is not None for end in ends)
@@ -95,8 +96,3 @@ def _reached(walk: Sequence[Row], shown: Sequence[Row], begin: int, end: int | N
     if end is not None:
         return end
     return last if up else BOTTOM
-
-
-def bounds(rows: Sequence[Mapping[str, Any]], size: int) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    """Cut rows that were asked for with one more than is shown; whether there was one more."""
-    return rows[:size], len(rows) > size

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - SQL is told on one line
 """The page of a job, and those of flows, schedules, workers and limits: what there is to see is on them."""
 
 from datetime import timedelta
@@ -18,7 +17,16 @@ async def text(browse: Browse, path: str, role: str = "admin") -> str:
 async def test_a_dead_job_shows_its_attempts_with_tracebacks(world: dict[str, Any], browse: Browse) -> None:
     shown = await text(browse, f"/jobs/{world['dead']}")
 
-    for piece in ("ValueError", "no such user", "Traceback: line 1", "attempt 1", 'data-state="dead"', "&#34;plain&#34;: &#34;shown&#34;", "Retry", "Remove"):
+    for piece in (
+        "ValueError",
+        "no such user",
+        "Traceback: line 1",
+        "attempt 1",
+        'data-state="dead"',
+        "&#34;plain&#34;: &#34;shown&#34;",
+        "Retry",
+        "Remove",
+    ):
         assert piece in shown, piece
 
 
@@ -62,7 +70,9 @@ async def test_a_long_value_is_cut_and_can_be_seen_whole(conn: Any, browse: Brow
 
 async def test_a_flow_too_large_to_be_drawn_is_a_table(conn: Any, browse: Browse) -> None:
     jobs = ",".join(['{"task": "t"}'] * (job_page.DRAWN + 5))
-    flow = scalar(conn, "select flow_id from pgqueue.enqueue_flow(%s::jsonb) limit 1", f'{{"kind": "group", "jobs": [{jobs}]}}')
+    flow = scalar(
+        conn, "select flow_id from pgqueue.enqueue_flow(%s::jsonb) limit 1", f'{{"kind": "group", "jobs": [{jobs}]}}'
+    )
 
     shown = await text(browse, f"/flows/{flow}")
 
@@ -83,19 +93,31 @@ async def test_flows_are_filtered_by_state(conn: Any, world: dict[str, Any], bro
 async def test_a_schedule_shows_its_ticks_and_next_times(conn: Any, world: dict[str, Any], browse: Browse) -> None:
     conn.execute("update pgqueue.job_schedules set next_at = '2040-01-01 02:00+00', last_at = now()")
     for hours, job in ((1, world["succeeded"]), (2, world["dead"]), (3, None), (4, 10**9)):
-        conn.execute("insert into pgqueue.schedule_ticks (schedule, tick_at, job_id) values ('nightly', now() - %s, %s)", (timedelta(hours=hours), job))
+        conn.execute(
+            "insert into pgqueue.schedule_ticks (schedule, tick_at, job_id) values ('nightly', now() - %s, %s)",
+            (timedelta(hours=hours), job),
+        )
 
     shown = await text(browse, "/schedules")
     assert "4 last ticks: 1 succeeded, 1 dead, 1 passed over" in shown
 
     one = await text(browse, "/schedules/nightly")
-    for piece in ("2040-01-01 02:00:00", "2040-01-02 02:00:00", "2040-01-03 02:00:00", f"/jobs/{world['dead']}", 'data-state="gone"'):
+    for piece in (
+        "2040-01-01 02:00:00",
+        "2040-01-02 02:00:00",
+        "2040-01-03 02:00:00",
+        f"/jobs/{world['dead']}",
+        'data-state="gone"',
+    ):
         assert piece in one, piece
 
 
 async def test_workers_show_what_they_run_and_who_is_lost(conn: Any, world: dict[str, Any], browse: Browse) -> None:
     lost = Worker(conn, queues=["q"], tasks=["t"])
-    conn.execute("update pgqueue.worker_processes set lost_at = now(), heartbeat_at = now() - interval '1 hour' where id = %s", (lost.id,))
+    conn.execute(
+        "update pgqueue.worker_processes set lost_at = now(), heartbeat_at = now() - interval '1 hour' where id = %s",
+        (lost.id,),
+    )
 
     shown = await text(browse, "/workers")
     assert f"/jobs/{world['running']}" in shown
@@ -148,5 +170,7 @@ async def test_queues_with_odd_names_have_pages(conn: Any, browse: Browse) -> No
         enqueue(conn, queue=name)
         href = (await browse().get("/queues")).text
         assert f">{name}</a>" in href
-        address = next(part.partition('"')[0] for part in href.split('href="/queues/')[1:] if f">{name}</a>" in part[:200])
+        address = next(
+            part.partition('"')[0] for part in href.split('href="/queues/')[1:] if f">{name}</a>" in part[:200]
+        )
         assert f"<h1>Queue {name}" in await text(browse, f"/queues/{address}")

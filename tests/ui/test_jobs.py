@@ -3,7 +3,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,15 +77,22 @@ async def test_no_filter_shows_all_newest_first(world: dict[str, Any], browse: B
     found = jobs(await browse().get("/jobs"))
 
     assert found == sorted(found, reverse=True)
-    assert {world[name] for name in ("succeeded", "dead", "failed", "running", "ready", "cancelled", "behind")} <= set(found)
+    assert {world[name] for name in ("succeeded", "dead", "failed", "running", "ready", "cancelled", "behind")} <= set(
+        found
+    )
 
 
 async def test_times_of_enqueueing_bound_the_list(conn: Any, browse: Browse) -> None:
     old, middle, new = enqueue(conn), finish(conn, 1)[0], enqueue(conn)
     now = datetime.now(UTC)
     for job, table, hours in ((old, "queued_jobs", 48), (middle, "finished_jobs", 24)):
-        conn.execute(f"update pgqueue.{table} set created_at = now() - %s * interval '1 hour' where id = %s", (hours, job))
-    day = {"since": f"{now - timedelta(hours=30):%Y-%m-%dT%H:%M}", "until": f"{now - timedelta(hours=12):%Y-%m-%dT%H:%M}"}
+        conn.execute(
+            f"update pgqueue.{table} set created_at = now() - %s * interval '1 hour' where id = %s", (hours, job)
+        )
+    day = {
+        "since": f"{now - timedelta(hours=30):%Y-%m-%dT%H:%M}",
+        "until": f"{now - timedelta(hours=12):%Y-%m-%dT%H:%M}",
+    }
 
     assert jobs(await browse().get("/jobs", params=day)) == [middle]
     assert jobs(await browse().get("/jobs", params={"since": day["until"]})) == [new]
@@ -141,21 +147,49 @@ class Pages:
 
 
 @pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joblist, "ROWS", 4)
-    yield
 
 
 @pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("query", ["", "?queue=a", "?task=t", "?state=ready", "?state=ready&queue=a", "?state=scheduled", "?state=succeeded", "?meta={}"])
-async def test_paging_forth_and_back_meets_each_job_once_while_others_come(query: str, conn: Any, browse: Browse) -> None:
-    made = enqueue_many(conn, [{"task": "t", "queue": "ab"[i % 2], "delay": "1 hour" if i % 3 == 0 else None, "meta": {"n": i}, "priority": i % 3} for i in range(18)])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?queue=a",
+        "?task=t",
+        "?state=ready",
+        "?state=ready&queue=a",
+        "?state=scheduled",
+        "?state=succeeded",
+        "?meta={}",
+    ],
+)
+async def test_paging_forth_and_back_meets_each_job_once_while_others_come(
+    query: str, conn: Any, browse: Browse
+) -> None:
+    made = enqueue_many(
+        conn,
+        [
+            {
+                "task": "t",
+                "queue": "ab"[i % 2],
+                "delay": "1 hour" if i % 3 == 0 else None,
+                "meta": {"n": i},
+                "priority": i % 3,
+            }
+            for i in range(18)
+        ],
+    )
     finished = finish(conn, 9, queue="a", meta={"x": 1})
     everything = set(made + finished)
     forth = Pages(browse(), f"/jobs{query}")
 
     while await forth.on("next"):
-        enqueue_many(conn, [{"task": "t", "queue": "a", "meta": {}}, {"task": "t", "queue": "a", "delay": "1 minute", "meta": {}}])
+        enqueue_many(
+            conn,
+            [{"task": "t", "queue": "a", "meta": {}}, {"task": "t", "queue": "a", "delay": "1 minute", "meta": {}}],
+        )
     met = [job for job in forth.found if job in everything]
     back = Pages(browse(), f"/jobs{query}")
     while await back.on("next"):
@@ -171,7 +205,9 @@ async def test_paging_forth_and_back_meets_each_job_once_while_others_come(query
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_a_walk_that_finds_little_says_so_and_goes_on(conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_walk_that_finds_little_says_so_and_goes_on(
+    conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(joblist, "WINDOW", 30)
     rare = enqueue(conn, "rare")
     enqueue_many(conn, [{"task": "t"} for _ in range(40)])
@@ -190,7 +226,9 @@ async def test_a_walk_that_finds_little_says_so_and_goes_on(conn: Any, browse: B
     assert jobs(answer) == [rare]
 
 
-async def test_a_large_queue_is_walked_and_a_small_one_looked_through(conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_queue_is_walked_and_a_small_one_looked_through(
+    conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(joblist, "WINDOW", 30)
     old = enqueue(conn, queue="small")
     enqueue_many(conn, [{"task": "t", "queue": "large"} for _ in range(40)])

@@ -49,15 +49,19 @@ async def ask_redrive(visit: Visit) -> Response:
     """Say how many dead letters would be put back, before it is done."""
     asked, count = await _count(visit)
     held = f" {count['held']} of them would stay, because another job holds their key." if count["held"] else ""
-    text = f"This makes the dead letters {_told(asked)} ready again, with their counts of failures at zero.{held}{_reach(count)}"
+    text = f"This makes the dead letters {_told(asked)} ready again, as if they had never failed.{held}{_reach(count)}"
     return _ask(visit, asked, count, title="Retry dead letters?", text=text, path="/dead/redrive", verb="Retry them")
 
 
 async def ask_delete(visit: Visit) -> Response:
     """Say how many dead letters would be deleted, before it is done."""
     asked, count = await _count(visit)
-    needed = f" {count['needed']} of them would stay, because a job of their flow waits for their retry." if count["needed"] else ""
-    text = f"This deletes the dead letters {_told(asked)} with their arguments and attempts, for good.{needed}{_reach(count)}"
+    needed = (
+        f" {count['needed']} of them would stay, because a job of their flow waits for their retry."
+        if count["needed"]
+        else ""
+    )
+    text = f"This deletes the dead letters {_told(asked)} with all they carry, for good.{needed}{_reach(count)}"
     return _ask(visit, asked, count, title="Delete dead letters?", text=text, path="/dead/delete", verb="Delete them")
 
 
@@ -71,7 +75,16 @@ async def redrive(visit: Visit) -> Response:
         done = int(row["moved"]) if row else 0
         change.detail |= {"moved": done, "stayed": len(stayed)}
     told = [_reason(each) for each in stayed[:TOLD]]
-    return _progress(visit, asked, path="/dead/redrive", word="are ready again", done=done, stayed=len(stayed), after=after, told=told)
+    return _progress(
+        visit,
+        asked,
+        path="/dead/redrive",
+        word="are ready again",
+        done=done,
+        stayed=len(stayed),
+        after=after,
+        told=told,
+    )
 
 
 async def delete(visit: Visit) -> Response:
@@ -83,7 +96,16 @@ async def delete(visit: Visit) -> Response:
         stayed = sorted(set(ids) - {row["id"] for row in gone})
         change.detail |= {"deleted": len(gone), "stayed": len(stayed)}
     told = [f"Job {each}: a job of its flow waits for its retry, or somebody else has it." for each in stayed[:TOLD]]
-    return _progress(visit, asked, path="/dead/delete", word="are deleted", done=len(gone), stayed=len(stayed), after=after, told=told)
+    return _progress(
+        visit,
+        asked,
+        path="/dead/delete",
+        word="are deleted",
+        done=len(gone),
+        stayed=len(stayed),
+        after=after,
+        told=told,
+    )
 
 
 async def _batch(change: Change, visit: Visit, asked: Filters) -> tuple[list[int], int | None]:
@@ -104,7 +126,13 @@ def _progress(
     """Say what a batch did; with a button, which presses itself where there is JavaScript, if there is more to do."""
     done += visit.number("done") or 0
     stayed += visit.number("stayed") or 0
-    carried = {"upto": visit.number("upto"), "expected": visit.number("expected"), "done": done, "stayed": stayed, "after": after}
+    carried = {
+        "upto": visit.number("upto"),
+        "expected": visit.number("expected"),
+        "done": done,
+        "stayed": stayed,
+        "after": after,
+    }
     return visit.page(
         "dead_progress.html",
         word=word,
@@ -126,10 +154,14 @@ async def _count(visit: Visit) -> tuple[Filters, dict[str, Any]]:
     return asked, {**counted[0], "all": counted[0]["looked_at"] < window}
 
 
-def _ask(visit: Visit, asked: Filters, count: Mapping[str, Any], *, title: str, text: str, path: str, verb: str) -> Response:
+def _ask(
+    visit: Visit, asked: Filters, count: Mapping[str, Any], *, title: str, text: str, path: str, verb: str
+) -> Response:
     fields = {**_fields(asked), "upto": count["newest"] or 0}
     back = visit.url("/dead", **_fields(asked))
-    return visit.confirm(title=title, text=text, count=count["jobs"], action=visit.url(path), fields=fields, back=back, verb=verb)
+    return visit.confirm(
+        title=title, text=text, count=count["jobs"], action=visit.url(path), fields=fields, back=back, verb=verb
+    )
 
 
 def _reach(count: Mapping[str, Any]) -> str:
@@ -152,7 +184,11 @@ def _fields(asked: Filters) -> dict[str, str | None]:
 
 def _told(asked: Filters) -> str:
     """Say which, for people and for the audit log: names, never what jobs carry."""
-    named = [f'{name} "{value}"' for name, value in _fields(asked).items() if value is not None and name not in ("args", "meta")]
+    named = [
+        f'{name} "{value}"'
+        for name, value in _fields(asked).items()
+        if value is not None and name not in ("args", "meta")
+    ]
     carried = [f"with certain {name}" for name in ("args", "meta") if getattr(asked, name)]
     return "of " + ", ".join([*named, *carried]) if named or carried else "of all queues"
 

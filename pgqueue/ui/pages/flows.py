@@ -53,8 +53,12 @@ async def flow(visit: Visit) -> Response:
     async with visit.reading(own_role=True) as read:
         found = await read.row("flow", {"id": flow_id, "count_to": NODES})
         if found is None:
-            raise JobNotFound(f"There is no flow {flow_id}: it never existed, was rolled back, or retention has dropped it.")
-        nodes = await read.rows("flow_nodes", {"id": flow_id, "place": -1 if place is None else place, "most": DRAWN + 1})
+            raise JobNotFound(
+                f"There is no flow {flow_id}: it never existed, was rolled back, or retention has dropped it."
+            )
+        nodes = await read.rows(
+            "flow_nodes", {"id": flow_id, "place": -1 if place is None else place, "most": DRAWN + 1}
+        )
         now = read.now
     small = place is None and len(nodes) <= DRAWN
     table = nodes if small else nodes[:TABLE]
@@ -77,7 +81,9 @@ async def cancel(visit: Visit) -> Response:
     flow_id = visit.id()
     async with visit.change("flow.cancel", f"flow {flow_id}") as change:
         change.detail["jobs"] = jobs = await change.call(calls.cancel_flow(flow_id))
-    return visit.done(f"Flow {flow_id}: {jobs} jobs are cancelled or were told to stop.", to=visit.url("/flows/{id}", id=flow_id))
+    return visit.done(
+        f"Flow {flow_id}: {jobs} jobs are cancelled or were told to stop.", to=visit.url("/flows/{id}", id=flow_id)
+    )
 
 
 async def retry(visit: Visit) -> Response:
@@ -99,7 +105,7 @@ def _state(written: str | None) -> str | None:
 
 
 def _state_of(row: Row) -> str:
-    """Return the state of a flow, as the view of flows does; of one that is too large to be counted it is that it runs."""
+    """Return the state of a flow, as the view of flows does; one too large to be counted runs."""
     if row["unfinished"] or row["more"]:
         stuck = not row["more"] and row["failed"] + row["cancelled"] and row["unfinished"] == row["stuck"]
         return str(FlowState.FAILED if stuck else FlowState.RUNNING)

@@ -94,7 +94,9 @@ async def ask_remove(visit: Visit) -> Response:
     here = visit.url("/jobs/{id}", id=job_id)
     text = f"This deletes the {found['state']} job of task {found['task']} with its arguments and attempts, for good."
     action = visit.url("/jobs/{id}/remove", id=job_id)
-    return visit.confirm(title=f"Remove job {job_id}?", text=text, count=1, action=action, fields={}, back=here, verb="Remove it")
+    return visit.confirm(
+        title=f"Remove job {job_id}?", text=text, count=1, action=action, fields={}, back=here, verb="Remove it"
+    )
 
 
 async def remove(visit: Visit) -> Response:

@@ -4,8 +4,8 @@
     key                                    by the indexes of keys, all of them
     anything else                          along the ids, newest first, a window of rows for each page
 
-Every answer has a bounded cost, at any number of jobs: a walk that finds few ends with its window, and the page says so
-and goes on from there. The figures are of benchmarks/pages.py: 0.4 us a row along the ids, 2.5 us where arguments are read.
+Every answer has a bounded cost, at any number of jobs: a walk that finds few ends with its window, and the page says
+so and goes on from there. Benchmarks/pages.py: 0.4 us a row along the ids, 2.5 us where arguments are read.
 """
 
 from dataclasses import dataclass
@@ -62,8 +62,8 @@ async def find(read: Reading, asked: Filters, older: str | None, newer: str | No
     if newer is not None and sheet.is_at_top:
         sheet = await _walk(read, asked, tables, Cursor.start(len(tables)), window)
     searched = window * len(tables) if sheet.searched else None
-    written = [str(cursor) if cursor else None for cursor in (sheet.older, sheet.newer)]
-    return JobPage(list(sheet.rows), *written, searched)
+    below, above = [str(cursor) if cursor else None for cursor in (sheet.older, sheet.newer)]
+    return JobPage(list(sheet.rows), below, above, searched)
 
 
 async def _walk(read: Reading, asked: Filters, tables: list[str], cursor: Cursor, window: int) -> Sheet:

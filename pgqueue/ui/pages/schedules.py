@@ -69,7 +69,7 @@ async def _with_ticks(read: Reading, rows: list[Row]) -> list[dict[str, Any]]:
     """Add to schedules what became of their last ticks, and their next times."""
     ids = [job for row in rows for _, job in row["ticks"] if job is not None]
     jobs = {row["id"]: row for row in await read.rows("tick_jobs", {"ids": ids})} if ids else {}
-    return [{**row, "ticks": _ticks(row, jobs), "next": _next(row, read.now)} for row in rows]
+    return [{**row, "ticks": _ticks(row, jobs), "next": _next(row)} for row in rows]
 
 
 def _ticks(row: Row, jobs: Mapping[int, Row]) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def _tick(at: Any, job: int | None, found: Row | None) -> dict[str, Any]:
     return {"at": datetime.fromtimestamp(float(at), UTC), "job": job, "state": state, "took": took}
 
 
-def _next(row: Row, now: datetime) -> list[datetime]:
+def _next(row: Row) -> list[datetime]:
     """Return the next times; none while it is paused or cannot tick."""
     if row["paused"] or row["problem"] or row["next_at"] is None:
         return []

@@ -26,7 +26,13 @@ async def workers(visit: Visit) -> Response:
     for job in jobs:
         by_worker[job["worker_id"]].append(job)
     return visit.page(
-        "workers.html", live="_workers.html", rows=rows[:MOST], more=len(rows) > MOST, jobs=by_worker, first=FIRST, now=now
+        "workers.html",
+        live="_workers.html",
+        rows=rows[:MOST],
+        more=len(rows) > MOST,
+        jobs=by_worker,
+        first=FIRST,
+        now=now,
     )
 
 
