@@ -1179,7 +1179,7 @@ CREATE FUNCTION pgqueue.expired_days() RETURNS TABLE(parent text, partition text
     left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
     left join pg_catalog.pg_class p on p.oid = i.inhparent
     where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
-      and c.relname ~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+      and c.relname ~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$'
   )
   select d.parent, d.partition, d.day, d.pending
   from days d, kept k
@@ -1828,6 +1828,33 @@ end $$;
 CREATE FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (missed > 0) THEN 'skipped'::text WHEN (breached > 0) THEN CASE WHEN (patient OR (on_failure = 'wait'::text)) THEN NULL::text WHEN (on_failure = 'dead'::text) THEN 'dead'::text ELSE 'cancelled'::text END WHEN (pending > 0) THEN NULL::text WHEN (asks_failure AND (hits = 0)) THEN 'skipped'::text WHEN (verdict AND (hits > 0)) THEN 'dead'::text ELSE 'succeeded'::text END;
+CREATE FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _day constant date := (at at time zone 'UTC')::date;
+begin
+  if to_regclass(format('%I.%I', pgqueue.schema_name(), 'attempt_lines' || to_char(_day, '_YYYYMMDD'))) is null then
+    perform pgqueue.make_partitions(_day, 2);
+  end if;
+  with given as materialized (
+    select distinct on (g.id, g.token) g.id, g.token, g.attempt, g.worker_id, g.lines
+    from jsonb_to_recordset(logs) as g (id bigint, token bigint, attempt integer, worker_id bigint, lines jsonb)
+    order by g.id, g.token
+  )
+  insert into pgqueue.attempt_lines (job_id, logged_at, attempt, lines)
+  select j.id, at, j.attempt, g.lines
+  from given g join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token
+  union all
+  select f.id, at, f.attempt, g.lines
+  from given g join pgqueue.finished_jobs f on f.id = g.id and f.attempt = g.attempt and f.worker_id = g.worker_id
+  where f.succeeded and f.finished_at > at - interval '1 day'
+    and not exists (select from pgqueue.attempt_lines l where l.job_id = f.id and l.attempt = f.attempt);
+end $$;
 CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
@@ -2037,7 +2064,7 @@ begin
     raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
   end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
-  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+  foreach _parent in array array['attempt_lines', 'finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop
       _day := first_day + _offset;
       _name := _parent || to_char(_day, '_YYYYMMDD');
@@ -2565,6 +2592,7 @@ begin
   end loop;
   delete from pgqueue.job_args a where a.id = remove.id;
   delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.attempt_lines l where l.job_id = remove.id;
   delete from pgqueue.job_steps s where s.job_id = remove.id;
   delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
   delete from pgqueue.cancel_requests c where c.job_id = remove.id;
@@ -3032,7 +3060,7 @@ CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, gra
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
@@ -3622,6 +3650,17 @@ begin
       return next;
     end if;
   end if;
+end $$;
+CREATE FUNCTION pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) RETURNS TABLE(kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint, timeout interval, priority smallint, run_at timestamp with time zone, created_at timestamp with time zone, expired boolean, key text, group_key text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform pgqueue.keep_logs(logs, clock_timestamp());
+  return query select s.kind, s.id, s.task, s.args, s.meta, s.attempt, s.failures, s.losses, s.max_attempts, s.timeout, s.priority, s.run_at,
+                      s.created_at, s.expired, s.key, s.group_key
+               from pgqueue.step(worker_id, epoch, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, done_ids, done_tokens,
+                                 outcomes, series) s;
 end $$;
 CREATE FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4397,6 +4436,22 @@ end $_$;
 CREATE TABLE pgqueue.alembic_version (
     version_num character varying(32) NOT NULL
 );
+CREATE TABLE pgqueue.attempt_lines (
+    job_id bigint NOT NULL,
+    logged_at timestamp with time zone NOT NULL,
+    attempt integer NOT NULL,
+    lines jsonb NOT NULL
+)
+PARTITION BY RANGE (logged_at);
+CREATE VIEW pgqueue.attempt_logs AS
+ SELECT job_id,
+    attempt,
+    logged_at,
+        CASE
+            WHEN ( SELECT has_table_privilege(('pgqueue.job_args'::regclass)::oid, 'SELECT'::text) AS has_table_privilege) THEN lines
+            ELSE NULL::jsonb
+        END AS lines
+   FROM pgqueue.attempt_lines l;
 CREATE TABLE pgqueue.dead_jobs (
     id bigint NOT NULL,
     died_at timestamp with time zone NOT NULL,
@@ -5210,6 +5265,7 @@ ALTER TABLE ONLY pgqueue.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.worker_processes
     ADD CONSTRAINT worker_processes_pkey PRIMARY KEY (id);
+CREATE INDEX attempt_lines_job ON ONLY pgqueue.attempt_lines USING btree (job_id, attempt);
 CREATE INDEX audit_log_at ON pgqueue.audit_log USING btree (at);
 CREATE INDEX dead_jobs_queue ON pgqueue.dead_jobs USING btree (queue, id);
 CREATE INDEX finished_jobs_id ON ONLY pgqueue.finished_jobs USING btree (id);
@@ -5411,6 +5467,9 @@ GRANT ALL ON FUNCTION pgqueue.jobs_ahead(queue text, priority smallint, run_at t
 REVOKE ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed integer, hits integer, asks_failure boolean, verdict boolean, on_failure text, patient boolean) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_admin;
@@ -5579,6 +5638,9 @@ GRANT ALL ON FUNCTION pgqueue.skips(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.step(worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer, priorities smallint[], marks_at timestamp with time zone[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.store_step(id bigint, token bigint, name text, result jsonb) TO pgqueue_admin;
@@ -5686,6 +5748,11 @@ GRANT ALL ON FUNCTION pgqueue.why_workers(queue text, task text, full_too boolea
 GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.attempt_lines TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.attempt_lines TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.dead_jobs TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.dead_jobs TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.finished_jobs TO pgqueue_worker;

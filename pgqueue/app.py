@@ -17,9 +17,11 @@ from pgqueue.errors import ArgumentError, ConfigError, UnknownTask
 from pgqueue.events import Observers
 from pgqueue.flowhandle import FlowHandle
 from pgqueue.handle import Handle
+from pgqueue.masking import Masking
 from pgqueue.operations import Operations
 from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
+from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pgqueue.jobclass import Job
     from pgqueue.plan import Plan, Results
     from pgqueue.request import Options
+    from pgqueue.tracing import Tracer
 
 T = TypeVar("T")
 
@@ -61,6 +64,8 @@ class App(Registry, Operations):
         self._explicit_schema = None if schema is None else _schema.valid_schema(schema)
         super().__init__(max_args_bytes=max_args_bytes)
         self.observers = Observers()  # of the workers that run its tasks in this process
+        self.tracer: Tracer | None = None  # set by pgqueue.otel, before workers start
+        self.masking = Masking()  # what must not be read in the logs of its handlers
         self._client = Client(lambda: self.dsn, schema=lambda: self.schema, pool_size=pool_size, timeout=pool_timeout)
 
     def __repr__(self) -> str:

@@ -176,3 +176,10 @@ def _read_slowly(raw: bytes) -> Any:
     if b"\\u" in raw:  # json reads lone surrogates without a word, orjson and PostgreSQL refuse them
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def storable(text: str, limit: int) -> str:
+    """Text that PostgreSQL can hold: no NUL, no lone surrogates, the middle left out when it is longer than `limit`."""
+    if len(text) > limit:
+        text = f"{text[: limit // 3]}\n... {len(text) - limit} characters left out ...\n{text[-(limit - limit // 3) :]}"
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         cpu: bool
         limits: Limits
         group_retry: GroupRetry
+        capture_logs: str
 
 
 P = ParamSpec("P")
@@ -51,7 +52,7 @@ T = TypeVar("T")
 J = TypeVar("J", bound="Job")
 S = TypeVar("S")
 _FAILURE_OPTIONS = ("max_attempts", "backoff", "policies")
-_TASK_OPTIONS = ("queue", "priority", "timeout", "cpu", "limits", "group_retry")
+_TASK_OPTIONS = ("queue", "priority", "timeout", "cpu", "limits", "group_retry", "capture_logs")
 _OPTIONS = ("name", *_TASK_OPTIONS, *_FAILURE_OPTIONS)
 
 
@@ -108,7 +109,7 @@ class Registry:
 
         Without `name` it is called module.qualname. A plain def runs in a thread, with `cpu=True` in a process; an
         async def in the worker's event loop. `max_attempts`, `backoff` and `policies` say what happens to failures.
-        Raises ConfigError.
+        `capture_logs` is the level from which on what it logs is kept with its attempts ("off": nothing). Raises ConfigError.
         """
         if fn is None:
             return lambda code: self._register(_task.define(code), options)

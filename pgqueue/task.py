@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from pgqueue import limit, request
 from pgqueue.annotation import converter
+from pgqueue.capture import level_of
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError, ConfigError
 from pgqueue.signature import Arguments, Signature, resolve_hints
@@ -68,6 +69,7 @@ class Task(Generic[C, P, R, T]):
         cpu: bool = False,
         limits: Limits = (),
         group_retry: GroupRetry = "hold",
+        capture_logs: str | None = None,
         max_args_bytes: int = 1_048_576,
     ) -> None:
         self.name = name
@@ -85,6 +87,7 @@ class Task(Generic[C, P, R, T]):
         self._max_args_bytes = max_args_bytes
         self._check()
         self._check_gates(limits, group_retry)
+        self.capture_level = None if capture_logs is None else self._level(capture_logs)
         self.limits: Mapping[str, Weight] = limit.by_name(limits)
         self.group_retry = group_retry
         functools.update_wrapper(self, definition.fn, updated=())
@@ -219,6 +222,12 @@ class Task(Generic[C, P, R, T]):
                 f'task "{self.name}": cpu=True runs in a process of its own, which takes a plain def; '
                 "drop the async or the cpu"
             )
+
+    def _level(self, capture_logs: str) -> int:
+        try:
+            return level_of(capture_logs)
+        except ConfigError as error:
+            raise ConfigError(f'task "{self.name}": {error}') from None
 
     def _check_gates(self, limits: Limits, group_retry: GroupRetry) -> None:
         if fault := limit.fault_in(limits):

@@ -14,7 +14,7 @@ begin
     raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
   end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
-  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+  foreach _parent in array array['attempt_lines', 'finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop
       _day := first_day + _offset;
       _name := _parent || to_char(_day, '_YYYYMMDD');

@@ -1,4 +1,4 @@
--- Deletes a finished or dead job with its arguments, attempts, steps and, if it still holds one for a period, its key. Returns the state it
+-- Deletes a finished or dead job with its arguments, attempts, log lines, steps and, if it still holds one for a period, its key. Returns the state it
 -- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
 -- Locks: the job's row, then what belongs to it.
 create function pgqueue.remove(id bigint) returns text
@@ -29,6 +29,7 @@ begin
   end loop;
   delete from pgqueue.job_args a where a.id = remove.id;
   delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.attempt_lines l where l.job_id = remove.id;
   delete from pgqueue.job_steps s where s.job_id = remove.id;
   delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
   delete from pgqueue.cancel_requests c where c.job_id = remove.id;

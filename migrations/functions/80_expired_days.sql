@@ -12,7 +12,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
     left join pg_catalog.pg_class p on p.oid = i.inhparent
     where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
-      and c.relname ~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+      and c.relname ~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$'
   )
   select d.parent, d.partition, d.day, d.pending
   from days d, kept k

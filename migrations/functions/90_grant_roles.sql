@@ -17,7 +17,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name

@@ -5,6 +5,7 @@ alter table pgqueue.worker_processes drop column version;
 drop table pgqueue.compatibility;
 drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
+drop table pgqueue.attempt_lines;
 drop table pgqueue.failover_jobs, pgqueue.failovers;
 
 -- What the roles may do here ends; they themselves stay, since other databases of this server may use them.

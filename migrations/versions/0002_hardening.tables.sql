@@ -56,3 +56,11 @@ create table pgqueue.audit_log (
   db_user text        not null
 );
 create index audit_log_at on pgqueue.audit_log (at);
+-- What handlers logged, for their attempts: first and last lines, masked by the worker. By day, like the attempts.
+create table pgqueue.attempt_lines (
+  job_id    bigint      not null,
+  logged_at timestamptz not null,
+  attempt   integer     not null,
+  lines     jsonb       not null            -- of {at, level, logger, message, fields, exception} and one {left_out}
+) partition by range (logged_at);
+create index attempt_lines_job on pgqueue.attempt_lines (job_id, attempt);

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
+from pgqueue.codec import storable
 from pgqueue.context import JobInfo
 from pgqueue.events import AttemptEnded
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from pgqueue.capture import Lines
     from pgqueue.task import Task
+    from pgqueue.tracing import Trace
 
 MESSAGE_LIMIT = 4_000  # characters of an error's message, and of its traceback, that history keeps
 TRACEBACK_LIMIT = 16_000
@@ -54,6 +57,7 @@ class Attempt:
         "deadline",
         "group",
         "id",
+        "lines",
         "queue",
         "row",
         "started",
@@ -61,6 +65,8 @@ class Attempt:
         "stopper",
         "task",
         "token",
+        "trace",
+        "worker",
     )
 
     def __init__(
@@ -72,6 +78,7 @@ class Attempt:
         *,
         alone: bool = False,
         claimed_at: str | None = None,
+        worker: int = 0,
     ) -> None:
         self.row = row
         self.id: int = row[ID]
@@ -85,6 +92,9 @@ class Attempt:
         self.deadline = float("inf")
         self.stop_reason: str | None = None
         self.stopper: Any = None  # what runs it and can stop it
+        self.worker = worker
+        self.lines: Lines | None = None  # what its handler logged, as far as that is captured
+        self.trace: Trace | None = None  # while it is traced
 
     def begin(self, now: float) -> None:
         """Start the clock."""
@@ -100,6 +110,22 @@ class Attempt:
             waited = max(0.0, (datetime.fromisoformat(self.claimed_at) - _time(row[RUN_AT])).total_seconds())
         ran = time.monotonic() - self.started if self.started else None
         return AttemptEnded(self.id, self.task.name, self.queue, row[ATTEMPT], outcome, waited, ran, error)
+
+    @property
+    def capture_level(self) -> int | None:
+        """From which level on its log lines are kept; None: as the worker says."""
+        return self.task.capture_level
+
+    def log_fields(self) -> dict[str, object]:
+        """What log records say of it."""
+        fields: dict[str, object] = {
+            "job": self.id,
+            "task": self.task.name,
+            "queue": self.queue,
+            "attempt": self.row[ATTEMPT],
+            "worker": self.worker,
+        }
+        return fields if self.trace is None else fields | self.trace.ids()
 
     @property
     def stopped(self) -> bool:
@@ -157,10 +183,3 @@ def describe(error: BaseException, *, skip: int = 0) -> dict[str, str]:
         "message": storable(message, MESSAGE_LIMIT),
         "traceback": storable("".join(lines), TRACEBACK_LIMIT),
     }
-
-
-def storable(text: str, limit: int) -> str:
-    """Text that PostgreSQL can hold: no NUL, no lone surrogates, the middle left out when it is longer than `limit`."""
-    if len(text) > limit:
-        text = f"{text[: limit // 3]}\n... {len(text) - limit} characters left out ...\n{text[-(limit - limit // 3) :]}"
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import importlib
+import logging
 import os
 import select
 import signal
@@ -15,71 +16,93 @@ import socket
 import sys
 import threading
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgqueue import codec
+from pgqueue import capture, codec
 from pgqueue.context import Context
 from pgqueue.errors import ArgumentError, LeaseLost
+from pgqueue.logs import SCOPE
 from pgqueue.outcome import Answer, Retry, Snooze
+from pgqueue.worker import logs
 from pgqueue.worker.attempt import ID, Attempt, describe
+from pgqueue.worker.outlet import Outlet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
     """Serve jobs over the socket whose descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     conn = socket.socket(fileno=int(sys.argv[1]))
-    threading.Thread(target=_end_with_parent, args=(conn, os.getppid()), daemon=True).start()
+    outlet = Outlet(conn)
+    threading.Thread(target=_end_with_parent, args=(conn, outlet, os.getppid()), daemon=True).start()
     lines = conn.makefile("rb")
     hello = codec.loads(lines.readline())
+    if hello["log"]:
+        logs.configure(*hello["log"])
     sys.path[:] = hello["path"]
     try:
         module, _, name = hello["app"].partition(":")
         app = getattr(importlib.import_module(module), name)
     except BaseException as error:  # noqa: BLE001 - told to the parent, which says it for all its jobs
-        _send(conn, {"error": f"{type(error).__name__}: {error}"})
+        outlet.send({"error": f"{type(error).__name__}: {error}"})
         return
     app.configure(dsn=hello["dsn"], schema=hello["schema"])
-    _send(conn, {"ready": os.getpid()})
+    _observe(app, outlet, hello)
+    outlet.send({"ready": os.getpid()})
     for line in lines:
-        message = codec.loads(line)
-        _send(conn, _run(conn, app, message))
+        outlet.send(_run(outlet, app, codec.loads(line)))
 
 
-def _end_with_parent(conn: socket.socket, parent: int) -> None:
-    """End this process when the worker has gone, even in the middle of a handler."""
+def _observe(app: Any, outlet: Outlet, hello: dict[str, Any]) -> None:
+    """Do about logs and traces as the worker does."""
+    logs.mask_with(app.masking)
+    levels = (task.capture_level for task in app.tasks.values())
+    if handler := capture.handler_for(hello["capture_logs"], levels, app.masking, mine=lambda _: True):
+        handler.keep = outlet.add
+        logging.getLogger().addHandler(handler)
+    if hello["traced"] and app.tracer is None:
+        from pgqueue import otel
+
+        otel.instrument(app)
+
+
+def _end_with_parent(conn: socket.socket, outlet: Outlet, parent: int) -> None:
+    """End this process when the worker has gone, even in the middle of a handler; send on what a silent one logged."""
     poll = select.poll()
     poll.register(conn, select.POLLHUP | getattr(select, "POLLRDHUP", 0))
     while True:
         if poll.poll(1000) or os.getppid() != parent:
             os._exit(1)
+        outlet.flush_soon()
 
 
-def _send(conn: socket.socket, message: dict[str, Any]) -> None:
-    conn.sendall(codec.dumps(message).encode() + b"\n")
-
-
-def _run(conn: socket.socket, app: Any, message: dict[str, Any]) -> dict[str, Any]:
+def _run(outlet: Outlet, app: Any, message: dict[str, Any]) -> dict[str, Any]:
     row = message["job"]
     task = app.tasks[row[2]]
-    attempt = Attempt(row, task, message["queue"], message["token"])
+    attempt = Attempt(row, task, message["queue"], message["token"], worker=message["worker"])
     context = Context(
         job_id=row[ID],
         token=attempt.token,
         read_job=attempt.info,
         client=app.client,
         encode=task.encode_result,
-        report=lambda fraction, note: _send(conn, {"progress": [fraction, note]}),
+        report=lambda fraction, note: outlet.send({"progress": [fraction, note]}),
         stop=lambda: None,
         is_async=False,
     )
+    outlet.begin(attempt)
     try:
         args, kwargs = task.bind(attempt.arguments())
         call = partial(task.run_target, context) if task.wants_ctx else task.run_target
-        value = contextvars.copy_context().run(call, *args, **kwargs)
+        value = contextvars.copy_context().run(_within, attempt, message["trace"], call, *args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - told to the parent, which judges it
         if isinstance(error, SystemExit) and not isinstance(error, Exception):
             error = RuntimeError(f"the handler called sys.exit({error.code!r})").with_traceback(error.__traceback__)
         return _raised(error)
+    finally:
+        outlet.end()
     if context.completed:
         return {"end": "completed"}
     if isinstance(value, Answer):
@@ -88,6 +111,18 @@ def _run(conn: socket.socket, app: Any, message: dict[str, Any]) -> dict[str, An
         return {"end": "value", "result": None if value is None else task.encode_result(value)}
     except ArgumentError as error:
         return {"end": "unserialisable", "error": describe(error)}
+
+
+def _within(
+    attempt: Attempt, carrier: dict[str, str] | None, call: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Run a handler where logs and traces know whose it is. The span is the worker's; a trace goes on here."""
+    SCOPE.set(attempt)
+    if carrier:
+        from pgqueue import otel
+
+        attempt.trace = otel.resume(carrier)
+    return call(*args, **kwargs)
 
 
 def _raised(error: BaseException) -> dict[str, Any]:
@@ -103,7 +138,7 @@ def _raised(error: BaseException) -> dict[str, Any]:
             "seconds": None if wait is None else wait.total_seconds(),
         }
     names = [f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__]
-    return {"end": "raised", "policy": names, "error": describe(error, skip=1)}
+    return {"end": "raised", "policy": names, "error": describe(error, skip=2)}
 
 
 if __name__ == "__main__":

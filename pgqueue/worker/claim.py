@@ -131,12 +131,13 @@ NO_CLAIM = {
 
 
 def batch_params(batch: Batch) -> dict[str, Any]:
-    """The settling part of the parameters of a step."""
-    return {
+    """The settling part of the parameters of a step; with `logs` it is one for `step_logging`."""
+    params = {
         "done_ids": f"{{{','.join(map(str, batch.ids))}}}",
         "done_tokens": f"{{{','.join(map(str, batch.tokens))}}}",
         "outcomes": batch.outcomes,
     }
+    return params if batch.logs is None else params | {"logs": batch.logs}
 
 
 @dataclass(slots=True)

@@ -62,13 +62,18 @@ class Crew:
             self._context,
             self._ended_on_loop,
             may_start=self._may_start if several else None,
+            tracer=app.tracer,
         )
-        self.thread_pool = ThreadPool(min(options.threads, options.concurrency), self, self._context, self._ended)
+        threads = min(options.threads, options.concurrency)
+        self.thread_pool = ThreadPool(threads, self, self._context, self._ended, tracer=app.tracer)
         self._pools: list[Pool] = [self.loop_pool, self.thread_pool]
         self._process_pool: ProcessPool | None = None
         if any(task.cpu for task in app.tasks.values()):
             size = min(options.cpu_processes, options.concurrency)
-            self._process_pool = ProcessPool(size, self, hello(app, app_spec), self._report, self._ended)
+            greeting = hello(app, app_spec, capture_logs=options.capture_logs)
+            self._process_pool = ProcessPool(
+                size, self, greeting, self._report, self._ended, tracer=app.tracer
+            )
             self._pools.append(self._process_pool)
 
     def _ended_on_loop(self) -> None:
@@ -215,6 +220,8 @@ class Crew:
         """Take a success."""
         if self._app.observers:
             self._app.observers.tell(attempt.ended("succeeded"))
+        if attempt.lines is not None:
+            self._outbox.logged(attempt)
         self._outbox.succeeded(attempt, result)
         if attempt.group is not None:
             self._series.ended(attempt, again=False)
@@ -231,9 +238,11 @@ class Crew:
         """Take any other outcome."""
         if outcome == "dead":
             kind = (error or {}).get("type")
-            log.warning("job is dead", extra={"job": attempt.id, "task": attempt.task.name, "error": kind})
+            log.warning("job is dead", extra={**attempt.log_fields(), "error": kind})
         if self._app.observers:
             self._app.observers.tell(attempt.ended(outcome, (error or {}).get("type")))
+        if attempt.lines is not None:
+            self._outbox.logged(attempt)
         self._outbox.ended(attempt, outcome, delay=delay, error=error, alone=alone)
         if attempt.group is not None:
             self._series.ended(attempt, again=outcome in {"failed", "snoozed", "released", "lost"})
@@ -245,6 +254,8 @@ class Crew:
     def _committed(self, attempt: Attempt) -> None:
         if self._app.observers:
             self._app.observers.tell(attempt.ended("succeeded"))
+        if attempt.lines is not None:
+            self._outbox.logged(attempt)
         self._series.ended(attempt, again=False)
         self.on_end()
 

@@ -2,7 +2,9 @@
 
 They run in long-lived slots: a slot is a task that takes one attempt after the other, so that a job costs no task of
 its own (1 us against 3 to 5), and `asyncio.timeout`, task groups and cancellation work in handlers as in any task. A
-handler that leaves context variables changed retires its slot, so that no job sees another's context.
+handler that leaves context variables changed retires its slot, so that no job sees another's context. Whose job it is
+stands in a variable (`logs.SCOPE`), set anew for each rather than a holder that the slot fills: what a handler leaves
+running must not be taken for the next job. That, and a look at the context, cost 0.1 us.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pgqueue.telling import place_of
+from pgqueue.logs import SCOPE
 from pgqueue.worker.judge import Sink, bound, finish, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pgqueue.context import Context
+    from pgqueue.tracing import Tracer
     from pgqueue.worker.attempt import Attempt
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ class LoopPool:
         on_end: Callable[[], None],
         *,
         may_start: Callable[[], bool] | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """`may_start` is asked before each job when pools of other kinds share the process's concurrency."""
         self._size = size
@@ -50,6 +55,7 @@ class LoopPool:
         self._context_for = context_for
         self._on_end = on_end
         self._may_start = may_start
+        self._tracer = tracer
         self._ready: deque[Attempt] = deque()
         self._parked: list[asyncio.Future[None]] = []
         self._slots: set[asyncio.Task[None]] = set()
@@ -119,7 +125,6 @@ class LoopPool:
 
     async def _slot(self) -> None:
         me = asyncio.current_task()
-        clean = contextvars.copy_context()
         ready = self._ready
         while True:
             self._waking = False
@@ -134,8 +139,10 @@ class LoopPool:
                     await asyncio.sleep(0)
                     slice_ends = time.monotonic() + SLICE_SECONDS
                     continue
+                SCOPE.set(attempt)
+                before = contextvars.copy_context()
                 await self._run(attempt, now)
-                if contextvars.copy_context() != clean:
+                if contextvars.copy_context() != before:
                     return
             parked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._parked.append(parked)
@@ -149,6 +156,8 @@ class LoopPool:
             self.active.add(attempt)
             args, kwargs = arguments
             context = self._context_for(attempt) if attempt.task.wants_ctx else None
+            if self._tracer is not None:
+                attempt.trace = self._tracer.enter(attempt)
             try:
                 if context is None:
                     value = await attempt.task.run_target(*args, **kwargs)
@@ -159,6 +168,8 @@ class LoopPool:
                 self._caught(attempt, error, context)
             finally:
                 self.active.discard(attempt)
+                if attempt.trace is not None:
+                    attempt.trace.leave()
                 me: asyncio.Task[None] = attempt.stopper
                 while me.cancelling():  # also when the handler swallowed it: the next job's task groups must not see it
                     me.uncancel()

@@ -6,20 +6,29 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pgqueue.errors import ConfigError
+from pgqueue.worker import logs
 
 if TYPE_CHECKING:
     from pgqueue.app import App
 
 
-def hello(app: App, spec: str | None) -> dict[str, Any]:
-    """What a child process needs to know. Raises ConfigError when the app cannot be found by an import."""
+def hello(app: App, spec: str | None, *, capture_logs: str) -> dict[str, Any]:
+    """What a child process needs to know; its log is set up as ours, if `pgq work` did that. Raises ConfigError when the app cannot be found by an import."""
     spec = spec or _find(app)
     if spec is None:
         names = ", ".join(sorted(name for name, task in app.tasks.items() if task.cpu))
         raise ConfigError(
             f"cpu=True tasks ({names}) run in processes that import the App: put it into a module, not into __main__"
         )
-    return {"app": spec, "path": sys.path, "dsn": app.dsn, "schema": app.schema}
+    return {
+        "app": spec,
+        "path": sys.path,
+        "dsn": app.dsn,
+        "schema": app.schema,
+        "log": logs.configured(),
+        "capture_logs": capture_logs,
+        "traced": app.tracer is not None,
+    }
 
 
 def _find(app: App) -> str | None:

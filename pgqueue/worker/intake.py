@@ -64,8 +64,10 @@ class Intake:
         clock: str | None = None,
     ) -> None:
         """Have rows that were claimed at `clock` run, unless it is too late for that: then they are handed back."""
-        tasks = self._app.tasks
-        attempts = [Attempt(row, tasks[row[TASK]], queue, token, alone=alone, claimed_at=clock) for row in rows]
+        tasks, worker = self._app.tasks, self._link.worker_id
+        attempts = [
+            Attempt(row, tasks[row[TASK]], queue, token, alone=alone, claimed_at=clock, worker=worker) for row in rows
+        ]
         if self._open and self._link.lease.remaining(time.monotonic()) > 0:
             self._crew.submit(attempts)
         else:

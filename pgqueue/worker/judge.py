@@ -107,8 +107,7 @@ def _failed(sink: Sink, attempt: Attempt, error: BaseException, description: dic
     log.info(
         "job failed",
         extra={
-            "job": attempt.id,
-            "task": attempt.task.name,
+            **attempt.log_fields(),
             "failures": failures,
             "error": description["type"],
             "final": delay is None,

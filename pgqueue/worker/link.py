@@ -212,9 +212,13 @@ class Link:
     async def step(self, token: int, claim: dict[str, Any], settle: dict[str, Any]) -> Rows:
         """Settle and claim. Raises psycopg.Error; what was claimed is then found by `restore`."""
         self._pending = token if claim is not claims.NO_CLAIM else None
-        rows = await self._session.run("step", self.step_params(token, claim, settle))
+        rows = await self._send(token, claim, settle)
         self._pending = None
         return rows
+
+    async def _send(self, token: int, claim: dict[str, Any], settle: dict[str, Any]) -> Rows:
+        name = "step_logging" if "logs" in settle else "step"
+        return await self._session.run(name, self.step_params(token, claim, settle))
 
     async def claim_alone(self, queue: str, token: int, tasks: list[str]) -> Rows:
         """Claim one job that has to run alone. Raises psycopg.Error."""
@@ -284,7 +288,7 @@ class Link:
         if self._session.broken:
             await self._session.connect()
         while batch := outbox.take(10_000):
-            await self._session.run("step", self.step_params(1, claims.NO_CLAIM, claims.batch_params(batch)))
+            await self._send(1, claims.NO_CLAIM, claims.batch_params(batch))
         await self._session.run("leave", {"worker_id": self.worker_id})
 
     def _on_loop(self, call: Callable[..., None], *args: Any) -> None:

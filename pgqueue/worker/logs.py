@@ -1,20 +1,25 @@
-"""The log of a worker on stderr: a line for people, or one JSON object a line, with the fields of each record.
+"""Sets up the log of a worker on stderr: a line for people, or one JSON object a line, with the fields of each record.
 
-Payloads are never logged; what is logged about a job comes as `extra` fields (job, task, queue, attempt ...).
+Payloads are never logged; what is logged about a job comes as `extra` fields. What a handler logs carries its job, and
+what the App's masking rules match in it is hidden.
 """
 
-import json
+from __future__ import annotations
+
 import logging
 import os
 import sys
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pgqueue.errors import InvalidArgument
+from pgqueue.logs import ConsoleFormatter, JobFilter, JsonFormatter
+from pgqueue.masking import Masking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("console", "json")
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m", "DEBUG": "\x1b[2m"}
 
 
 def configure(level: str | None = None, format: str | None = None) -> None:  # noqa: A002 - the flag's name
@@ -29,59 +34,33 @@ def configure(level: str | None = None, format: str | None = None) -> None:  # n
     if form not in FORMATS:
         raise InvalidArgument(f'log format: must be console or json, got "{form}"')
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter(colour=_wants_colour()))
+    masking = Masking()
+    json = form == "json"
+    handler.setFormatter(
+        JsonFormatter(masking=masking) if json else ConsoleFormatter(colour=_wants_colour(), masking=masking)
+    )
+    handler.addFilter(JobFilter())
     logging.basicConfig(level=wanted.upper(), handlers=[handler], force=True)
 
 
-class ConsoleFormatter(logging.Formatter):
-    """`time LEVEL logger: message field=value`."""
-
-    def __init__(self, *, colour: bool = False) -> None:
-        super().__init__()
-        self._colour = colour
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and the traceback below it."""
-        line = f"{_time(record, 'milliseconds')} {record.levelname:<7} {record.name}: {record.getMessage()}"
-        line += "".join(f" {name}={_brief(value)}" for name, value in _fields(record).items())
-        colour = _COLOURS.get(record.levelname) if self._colour else None
-        line = _one_line(line)
-        line = f"{colour}{line}\x1b[0m" if colour else line
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+def mask_with(masking: Masking) -> None:
+    """Let what `configure` set up hide what these rules match."""
+    for formatter in _ours():
+        formatter.masking = masking
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the record's fields, the exception."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the object."""
-        shown: dict[str, object] = {
-            "time": _time(record, "microseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        shown |= {name: value for name, value in _fields(record).items() if name not in shown}
-        if record.exc_info:
-            shown["exception"] = self.formatException(record.exc_info)
-        return json.dumps(shown, default=str, ensure_ascii=False)
+def configured() -> tuple[str, str] | None:
+    """Level and format, if `configure` set this process up: for the processes that it starts."""
+    level = logging.getLevelName(logging.getLogger().level).lower()
+    for formatter in _ours():
+        return level, "json" if isinstance(formatter, JsonFormatter) else "console"
+    return None
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-
-
-def _time(record: logging.LogRecord, precision: str) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def _brief(value: object) -> str:
-    shown = str(value)
-    return json.dumps(shown, ensure_ascii=False) if not shown or " " in shown else shown
-
-
-def _one_line(line: str) -> str:
-    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+def _ours() -> Iterator[JsonFormatter | ConsoleFormatter]:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonFormatter | ConsoleFormatter):
+            yield handler.formatter
 
 
 def _wants_colour() -> bool:

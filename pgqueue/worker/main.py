@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
+from pgqueue.worker import logs
 from pgqueue.worker.load import load_app
 from pgqueue.worker.options import WorkerOptions
 from pgqueue.worker.pulse import Pulse
@@ -44,13 +45,12 @@ def main() -> int:
     faulthandler.enable()
     try:
         if settings["log_level"]:
-            from pgqueue.worker import logs
-
             logs.configure(settings["log_level"], settings["log_format"])
         if settings["wait"] and not pipe.may_go():
             return 0
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
+        logs.mask_with(app.masking)
         reporter = Reporter(settings["report_fd"]) if settings.get("reports") else None
         worker_options = WorkerOptions(**settings["options"])
         return run(app, worker_options, settings["app"], pipe, reporter, scaled=settings["scaled"])

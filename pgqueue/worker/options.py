@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pgqueue.capture import level_of
 from pgqueue.errors import ConfigError
 
 
@@ -15,6 +16,7 @@ class WorkerOptions:
     strict      take the queues in the order given instead of by weight
     concurrency jobs that one process runs at the same time, of all kinds; sync ones take `threads` of these, cpu ones
                 `cpu_processes`
+    capture_logs  from which level on what handlers log is kept with their attempts: debug to critical, or off
     """
 
     queues: Mapping[str, int] = field(default_factory=dict)
@@ -33,8 +35,10 @@ class WorkerOptions:
     only_suspects: bool = False
     linger_seconds: float = 0.0
     step_size: int = 500
+    capture_logs: str = "info"
 
     def __post_init__(self) -> None:
+        level_of(self.capture_logs)
         for name, least in (("concurrency", 1), ("threads", 1), ("cpu_processes", 1), ("step_size", 1)):
             _at_least(name, getattr(self, name), least)
         for name in ("max_jobs", "max_memory_mb"):

@@ -18,14 +18,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
+from pgqueue.capture import Lines
+from pgqueue.codec import storable
+from pgqueue.logs import SCOPE
 from pgqueue.outcome import Cancel, Discard, Retry, Snooze
 from pgqueue.telling import place_of
-from pgqueue.worker.attempt import storable
 from pgqueue.worker.judge import Sink, bound, failed_remotely, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pgqueue.tracing import Tracer
     from pgqueue.worker.attempt import Attempt
 
 log = logging.getLogger(__name__)
@@ -119,9 +122,12 @@ class ProcessPool:
         hello: dict[str, Any],
         on_progress: Callable[[Attempt, float | None, str | None], None],
         on_end: Callable[[], None],
+        *,
+        tracer: Tracer | None = None,
     ) -> None:
         self._size = size
         self._sink = sink
+        self._tracer = tracer
         self._hello = hello
         self._on_progress = on_progress
         self._on_end = on_end
@@ -175,12 +181,13 @@ class ProcessPool:
         self._next()
 
     async def _run(self, attempt: Attempt) -> None:
+        SCOPE.set(attempt)
         child = self._idle.pop() if self._idle else Child(self._hello)
         try:
             if bound(self._sink, attempt) is not None:
                 await self._attempt(attempt, child)
         except (OSError, TimeoutError, ChildDied) as error:  # before the job was sent
-            log.error("no process for a cpu job", extra={"job": attempt.id, "error": str(error)})
+            log.error("no process for a cpu job", extra={**attempt.log_fields(), "error": str(error)})
             described = {"type": "ChildDied", "message": storable(str(error), 4000)}
             failed_remotely(self._sink, attempt, error, described)
             await child.close()
@@ -196,6 +203,8 @@ class ProcessPool:
             return
         attempt.begin(time.monotonic())
         attempt.stopper = child
+        if self._tracer is not None:
+            attempt.trace = self._tracer.enter(attempt)
         row = list(attempt.row)
         row[9] = None  # the timeout is kept here
         await child.send(
@@ -203,10 +212,11 @@ class ProcessPool:
                 "job": [str(v) if i in {11, 12} else v for i, v in enumerate(row)],
                 "queue": attempt.queue,
                 "token": attempt.token,
+                "worker": attempt.worker,
+                "trace": attempt.trace.carrier() if attempt.trace is not None else None,
             }
         )
-        while (answer := await child.receive()) is not None and "progress" in answer:
-            self._on_progress(attempt, *answer["progress"])
+        answer = await self._answer(attempt, child)
         if answer is not None:
             self._judge(attempt, answer)
         elif attempt.stop_reason is not None:
@@ -226,6 +236,18 @@ class ProcessPool:
                 error={"type": "ChildDied", "message": message},
                 alone=True,
             )
+
+    async def _answer(self, attempt: Attempt, child: Child) -> dict[str, Any] | None:
+        """What the handler came to; on the way progress and log lines. None when the process has ended."""
+        while (answer := await child.receive()) is not None:
+            if "progress" in answer:
+                self._on_progress(attempt, *answer["progress"])
+            elif "lines" in answer:
+                attempt.lines = attempt.lines or Lines()
+                attempt.lines.absorb(*answer["lines"])
+            else:
+                break
+        return answer
 
     def _judge(self, attempt: Attempt, answer: dict[str, Any]) -> None:
         match answer["end"]:

@@ -15,12 +15,14 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from pgqueue.logs import SCOPE
 from pgqueue.worker.judge import Sink, bound, finish, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pgqueue.context import Context
+    from pgqueue.tracing import Tracer
     from pgqueue.worker.attempt import Attempt
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,19 @@ class ThreadPool:
     """Runs sync handlers, at most `size` at a time, in daemon threads that are started when needed."""
 
     def __init__(
-        self, size: int, sink: Sink, context_for: Callable[[Attempt], Context], on_end: Callable[[], None]
+        self,
+        size: int,
+        sink: Sink,
+        context_for: Callable[[Attempt], Context],
+        on_end: Callable[[], None],
+        *,
+        tracer: Tracer | None = None,
     ) -> None:
         self._size = size
         self._sink = sink
         self._context_for = context_for
         self._on_end = on_end
+        self._tracer = tracer
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
         self._results: deque[tuple[Attempt, Any, BaseException | None, Context | None]] = deque()
@@ -124,10 +133,13 @@ class ThreadPool:
                 except RuntimeError:  # the loop is closed: the process is ending, the lease decides
                     return
 
-    @staticmethod
-    def _call(attempt: Attempt, context: Context | None) -> Any:
+    def _call(self, attempt: Attempt, context: Context | None) -> Any:
+        """Run the handler, in a context of its own that nobody sees afterwards."""
         if attempt.stopped:  # while it waited for a thread
             raise asyncio.CancelledError
+        SCOPE.set(attempt)
+        if self._tracer is not None:
+            attempt.trace = self._tracer.enter(attempt)
         args, kwargs = attempt.task.bind(attempt.arguments())
         if context is None:
             return attempt.task.run_target(*args, **kwargs)

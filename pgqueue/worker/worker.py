@@ -9,6 +9,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pgqueue import capture
 from pgqueue.worker.alone import Quarantine
 from pgqueue.worker.crew import Crew
 from pgqueue.worker.link import Link
@@ -71,6 +72,7 @@ class Worker:
         self._vitals = partial(vitals, link, crew, stepper, self.options)
         overseer = Overseer(crew, link, self.options, on_alive=self._on_alive, recycle=stepper.recycle)
         services: list[asyncio.Task[None]] = []
+        capturing = self._capture(link)
         try:
             await link.open()
             services.append(asyncio.create_task(overseer.run(), name="overseer"))
@@ -87,6 +89,8 @@ class Worker:
                 await listener.close()
             await crew.close()
             await link.close(outbox)
+            if capturing is not None:
+                logging.getLogger().removeHandler(capturing)
         return int(stepper.drain.overran)
 
     def stop(self) -> None:
@@ -114,6 +118,16 @@ class Worker:
         """The queues to serve with their weights."""
         named = sorted({"default", *(task.queue for task in self.app.tasks.values())})
         return self.options.queues or dict.fromkeys(named, 1)
+
+    def _capture(self, link: Link) -> logging.Handler | None:
+        """Keep what handlers log, for their attempts; nothing when nobody wants it."""
+        levels = (task.capture_level for task in self.app.tasks.values())
+        handler = capture.handler_for(
+            self.options.capture_logs, levels, self.app.masking, mine=lambda scope: scope.worker == link.worker_id
+        )
+        if handler is not None:
+            logging.getLogger().addHandler(handler)
+        return handler
 
     def _make_listener(self, link: Link) -> Listener | None:
         if not self.options.listen:
