@@ -21,7 +21,6 @@ from pgqueue.masking import Masking
 from pgqueue.operations import Operations
 from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
-from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

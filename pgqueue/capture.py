@@ -38,7 +38,7 @@ MESSAGE_LIMIT = 2_000  # characters
 EXCEPTION_LIMIT = 4_000
 FIELD_LIMIT = 500
 FIELDS_LIMIT = 20
-_MASKED_AT_MOST = 20_000  # characters that masking looks at; the middle of more is left out first
+_MASKED_AT_MOST = 8_000  # characters that masking looks at; the middle of more is left out first
 
 
 def level_of(name: str) -> int:
@@ -183,6 +183,8 @@ def written(record: logging.LogRecord, masking: Masking) -> str:
 
 
 def _field(name: str, value: object, masking: Masking) -> object:
+    if not isinstance(value, bool | int | float | None):
+        value = storable(str(value), _MASKED_AT_MOST)
     (shown,) = masking.fields({name: value}).values()
     if shown is None or isinstance(shown, bool):
         return shown

@@ -109,7 +109,8 @@ class Registry:
 
         Without `name` it is called module.qualname. A plain def runs in a thread, with `cpu=True` in a process; an
         async def in the worker's event loop. `max_attempts`, `backoff` and `policies` say what happens to failures.
-        `capture_logs` is the level from which on what it logs is kept with its attempts ("off": nothing). Raises ConfigError.
+        `capture_logs` is the level from which on what it logs is kept with its attempts ("off": nothing).
+        Raises ConfigError.
         """
         if fn is None:
             return lambda code: self._register(_task.define(code), options)

@@ -4,8 +4,8 @@ The context of a trace travels in a job's meta, under the names that the W3C giv
 
     {"traceparent": "00-<trace id, 32 hex digits>-<span id, 16>-<flags, 2>", "tracestate": "..."}
 
-so any producer can set it: `select pgqueue.enqueue('t', meta => '{"traceparent": "00-..."}')`. What is not such a text is
-passed over.
+so any producer can set it: `select pgqueue.enqueue('t', meta => '{"traceparent": "00-..."}')`. What is not such
+a text is passed over.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Sending(Protocol):
         """Return the job with the context of the trace in its meta."""
         ...
 
-    def sent(self, ids: Sequence[int]) -> None:
+    def sent(self, ids: Sequence[int], /) -> None:
         """The database has them, under these ids."""
         ...
 
@@ -63,10 +63,10 @@ class Tracer(Protocol):
         ...
 
 
-class _Unmarked:
-    """Jobs that nobody traces."""
+class _Untraced:
+    """The sending of jobs that nobody traces."""
 
-    def __enter__(self) -> _Unmarked:
+    def __enter__(self) -> _Untraced:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,11 +75,11 @@ class _Unmarked:
     def mark(self, job: NewJob) -> NewJob:
         return job
 
-    def sent(self, ids: Sequence[int]) -> None:
+    def sent(self, _ids: Sequence[int]) -> None:
         return None
 
 
-UNTRACED = _Unmarked()
+UNTRACED = _Untraced()
 
 
 def sending(tracer: Tracer | None, jobs: Callable[[], Sequence[NewJob]]) -> AbstractContextManager[Sending]:

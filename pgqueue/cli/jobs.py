@@ -95,9 +95,11 @@ def show_job(
     job: dict[str, Any] = found[0]
     attempts = session.rows("attempts", {"id": job_id})
     steps = session.rows("steps", {"id": job_id})
+    logged = session.rows("attempt_logs", {"id": job_id})
     gates = session.run(calls.why(job_id)) if State(job["state"]).unfinished else []
     if session.as_json:
-        print_json({**job, "why": [asdict(gate) for gate in gates], "steps": steps, "attempts": attempts})
+        told = {"why": [asdict(gate) for gate in gates], "steps": steps, "attempts": attempts, "logs": logged}
+        print_json({**job, **told})
         return
     output.print_fields(
         (name, clean(_field(name, value))) for name, value in job.items() if name not in {"args", "meta", "error"}
@@ -111,6 +113,8 @@ def show_job(
         print_line("\nsteps:\n" + "\n".join(map(_step, steps)))
     for attempt in attempts:
         print_line("\n" + "\n".join(_attempt(attempt)))
+    for one in logged:
+        print_line("\n" + "\n".join(_log(one)))
     if job["error"] and not any(attempt["error"] for attempt in attempts):
         print_line("\n" + "\n".join(_error(job["error"])))
 
@@ -143,6 +147,22 @@ def _attempt(attempt: Row) -> Iterator[str]:
     )
     if attempt["error"]:
         yield from _error(attempt["error"])
+
+
+def _log(logged: Row) -> Iterator[str]:
+    yield f"log of attempt {logged['attempt']}:"
+    for line in logged["lines"] or []:  # null for who may not see contents
+        yield _indented(_log_line(line))
+
+
+def _log_line(line: Mapping[str, Any]) -> str:
+    if "left_out" in line:
+        return f"... {line['left_out']} lines were left out ..."
+    fields = "".join(f" {name}={show(value)}" for name, value in (line.get("fields") or {}).items())
+    told = clean(
+        f"{line.get('at')} {str(line.get('level')).upper():<7} {line.get('logger')}: {line.get('message')}{fields}"
+    )
+    return f"{told}\n{clean(str(line['exception']), keep=chr(10)).rstrip()}" if line.get("exception") else told
 
 
 def _error(error: Any) -> Iterator[str]:

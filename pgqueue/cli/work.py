@@ -67,6 +67,8 @@ _TargetLag = Annotated[
 _ShrinkAfter = Annotated[
     float, _time("--shrink-after", env="SHRINK_AFTER", panel=_SCALING, help="Fewer have to be enough for so long.")
 ]
+_CAPTURED = "Keep what handlers log from this level on with their attempts: debug to critical, or off."
+_CaptureLogs = Annotated[str, _option("--capture-logs", env="CAPTURE_LOGS", metavar="LEVEL", help=_CAPTURED)]
 
 _Port: dict[str, Any] = {"metavar": "PORT", "min": 0, "max": 65_535, "panel": _PROBES}
 _HealthPort = Annotated[
@@ -130,6 +132,7 @@ def work(
     listen_dsn: _ListenDsn = None,
     log_level: _LogLevel = "info",
     log_format: _LogFormat = "console",
+    capture_logs: _CaptureLogs = "info",
     health_port: _HealthPort = None,
     metrics_port: _MetricsPort = None,
     probe_host: _ProbeHost = "0.0.0.0",  # noqa: S104 - see Ports
@@ -156,6 +159,7 @@ def work(
         poll_interval_seconds=poll_interval,
         listen=not no_listen,
         listen_dsn=listen_dsn,
+        capture_logs=capture_logs,
     )
     start, scaling = fleet_policy(
         processes=processes,

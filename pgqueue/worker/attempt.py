@@ -125,7 +125,7 @@ class Attempt:
             "attempt": self.row[ATTEMPT],
             "worker": self.worker,
         }
-        return fields if self.trace is None else fields | self.trace.ids()
+        return fields if self.trace is None else {**fields, **self.trace.ids()}
 
     @property
     def stopped(self) -> bool:

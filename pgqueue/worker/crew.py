@@ -71,9 +71,7 @@ class Crew:
         if any(task.cpu for task in app.tasks.values()):
             size = min(options.cpu_processes, options.concurrency)
             greeting = hello(app, app_spec, capture_logs=options.capture_logs)
-            self._process_pool = ProcessPool(
-                size, self, greeting, self._report, self._ended, tracer=app.tracer
-            )
+            self._process_pool = ProcessPool(size, self, greeting, self._report, self._ended, tracer=app.tracer)
             self._pools.append(self._process_pool)
 
     def _ended_on_loop(self) -> None:

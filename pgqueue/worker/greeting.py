@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def hello(app: App, spec: str | None, *, capture_logs: str) -> dict[str, Any]:
-    """What a child process needs to know; its log is set up as ours, if `pgq work` did that. Raises ConfigError when the app cannot be found by an import."""
+    """What a child process needs to know; its log is set up as ours, if `pgq work` did that.
+
+    Raises ConfigError when the app cannot be found by an import.
+    """
     spec = spec or _find(app)
     if spec is None:
         names = ", ".join(sorted(name for name, task in app.tasks.items() if task.cpu))

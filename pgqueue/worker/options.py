@@ -17,6 +17,7 @@ class WorkerOptions:
     concurrency jobs that one process runs at the same time, of all kinds; sync ones take `threads` of these, cpu ones
                 `cpu_processes`
     capture_logs  from which level on what handlers log is kept with their attempts: debug to critical, or off
+    otel        make OpenTelemetry spans and metrics
     """
 
     queues: Mapping[str, int] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class WorkerOptions:
     linger_seconds: float = 0.0
     step_size: int = 500
     capture_logs: str = "info"
+    otel: bool = False
 
     def __post_init__(self) -> None:
         level_of(self.capture_logs)

@@ -1,5 +1,5 @@
-"""What a process for cpu handlers says to its worker, as lines of JSON from whichever thread: answers, progress, and what
-its handler logs.
+"""What a process for cpu handlers says to its worker, as lines of JSON from whichever thread: answers, progress, and
+what its handler logs.
 
 Log lines go at once as long as they are few, then five times a second: what a process that is killed logged last is
 in the history of its attempt, as far as it was not among very many.

@@ -12,7 +12,7 @@ from tests.sql import engine
 from tests.sql.engine import Conn, Worker
 
 OLD = "2020-01-01"
-NAMES = [f"{parent}_20200101" for parent in ("finished_jobs", "job_args", "job_attempts")]
+NAMES = [f"{parent}_20200101" for parent in ("attempt_lines", "finished_jobs", "job_args", "job_attempts")]
 
 
 @pytest.fixture

@@ -28,13 +28,13 @@ WORKERS = {
     "end_listener", "ended", "enqueue_special", "ensure_day", "expired_days", "flow_entries_error",
     "flow_entry_names", "flow_links_of", "flow_order", "flow_parents", "fold_nodes", "gate", "gate_groups",
     "gate_limits", "gate_shares", "guard", "hand_on", "hand_on_idle", "hits", "hold_key", "hold_keys", "is_node",
-    "iso_time", "job_gates", "jobs_ahead", "judge", "key_holds", "known_schedule", "lease_states", "leave",
+    "iso_time", "job_gates", "jobs_ahead", "judge", "keep_logs", "key_holds", "known_schedule", "lease_states", "leave",
     "let_go", "limit_rule_error", "limits_error", "line_up", "make_lane", "meet_holder", "meet_holders", "misses",
     "new_job_error", "new_job_names", "oldest_due", "park", "priorities", "recover", "register_worker", "release",
     "release_line", "reopen_nodes", "replace_job", "report_progress", "requeue_cancelled", "requeue_dead",
     "requeue_dead_singly", "rescue", "retry", "retry_flow", "role_name", "save_limit", "save_schedule",
     "schedule_error", "schedule_failed", "schema_name", "settle", "settle_nodes", "settle_succeeded", "skips",
-    "step", "store_step", "stored_state", "stored_steps", "sweep_cancel_requests", "sweep_flows", "sweep_lanes",
+    "step", "step_logging", "store_step", "stored_state", "stored_steps", "sweep_cancel_requests", "sweep_flows", "sweep_lanes",
     "sweep_lines", "sweep_steps", "take_series", "tell_undone", "tick", "told_count", "told_job", "told_span",
     "told_time", "try_waiting", "unknown_flow", "unknown_job", "unknown_outcome", "wake", "wake_channel",
     "wake_key", "why", "why_barrier", "why_dependency", "why_due", "why_ended", "why_group", "why_limits",
@@ -43,15 +43,15 @@ WORKERS = {
 
 READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "queue_quotas", "settings"}
 TABLES = {
-    "failovers", "failover_jobs",
+    "attempt_lines", "failovers", "failover_jobs",
     "cancel_requests", "dead_jobs", "finished_jobs", "flow_deltas", "flow_links", "flow_nodes", "job_args",
     "job_attempts", "job_flows", "job_keys", "job_progress", "job_schedules", "job_steps", "lane_waits", "lanes",
     "limit_rules", "permits", "queued_jobs", "schedule_ticks", "worker_processes",
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
-    "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
+    "attempt_logs", "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
 }  # fmt: skip
-CONTENTS = {"args", "meta", "result", "error"}
+CONTENTS = {"args", "meta", "result", "error", "lines"}
 
 
 def callers(function: str) -> set[str]:

@@ -75,7 +75,7 @@ def test_a_worker_who_owns_nothing_drops_the_days_that_are_over(
 
     dropped = drop_expired_days(dsn_as("worker"), "pgqueue")
 
-    assert len(dropped) == 6
+    assert len(dropped) == 8
     assert column(conn, "select relname from pg_class where relname ~ '_2020010[12]$' and relkind = 'r'") == []
     assert scalar(conn, "select args from pgqueue.jobs where id = %s", job) == {}
 

@@ -14,10 +14,10 @@ def drop_days(conn: Conn) -> None:
         conn.execute(f"drop table pgqueue.{name}")
 
 
-def test_the_migration_makes_14_days_of_the_three_tables(conn: Conn) -> None:
+def test_the_migration_makes_14_days_of_the_four_tables(conn: Conn) -> None:
     names = column(conn, NAMES)
 
-    assert len(names) == 3 * 14
+    assert len(names) == 4 * 14
     assert scalar(conn, f"select to_char({TODAY}, 'YYYYMMDD')") in names[0]
 
 
@@ -32,7 +32,7 @@ def test_a_fresh_databases_first_enqueue_holds_up_no_other(connect: Connect, con
 
 def test_making_days_again_makes_nothing(conn: Conn) -> None:
     assert scalar(conn, f"select pgqueue.make_partitions({TODAY}, 14)") == 0
-    assert scalar(conn, f"select pgqueue.make_partitions({TODAY} + 14, 1)") == 3
+    assert scalar(conn, f"select pgqueue.make_partitions({TODAY} + 14, 1)") == 4
 
 
 def test_i5_a_missing_day_is_made_by_whoever_needs_it(conn: Conn, worker: Worker) -> None:
@@ -58,7 +58,7 @@ def test_two_that_meet_a_missing_day_at_once_make_it_once(connect: Connect, conn
     first.commit()
 
     assert state(conn, other.result()) == "ready"
-    assert len(column(conn, NAMES)) == 6
+    assert len(column(conn, NAMES)) == 8
 
 
 def test_i14_making_days_waits_for_no_reader_and_no_writer(connect: Connect, conn: Conn, worker: Worker) -> None:
@@ -68,7 +68,7 @@ def test_i14_making_days_waits_for_no_reader_and_no_writer(connect: Connect, con
     writer.execute("select count(*) from pgqueue.jobs")
     conn.execute("set lock_timeout = '2 s'")
 
-    assert scalar(conn, f"select pgqueue.make_partitions({TODAY} + 20, 2)") == 6
+    assert scalar(conn, f"select pgqueue.make_partitions({TODAY} + 20, 2)") == 8
     writer.commit()
 
 
@@ -94,7 +94,7 @@ def test_expired_days_name_what_retention_does_not_keep_and_arguments_a_day_long
 
     rows = conn.execute(f"select parent, {TODAY} - day, pending from pgqueue.expired_days()").fetchall()
 
-    assert sorted(rows) == [("finished_jobs", 15, False), ("finished_jobs", 16, False), ("job_args", 16, False),
+    assert sorted(rows) == [("attempt_lines", 15, False), ("attempt_lines", 16, False), ("finished_jobs", 15, False), ("finished_jobs", 16, False), ("job_args", 16, False),
                             ("job_attempts", 15, False), ("job_attempts", 16, False)]  # fmt: skip
 
 

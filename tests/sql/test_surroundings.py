@@ -93,7 +93,7 @@ def test_the_functions_work_in_a_schema_of_any_name(connect: Connect, empty_dsn:
         assert call("select pgqueue.retry(%s)", second) == second
         assert call("select string_agg(state, ',' order by id) from pgqueue.jobs") == "succeeded,ready"
         assert call("select count(*) from pgqueue.queues") == 1
-        assert call("select pgqueue.make_partitions('2031-01-01', 1)") == 3
+        assert call("select pgqueue.make_partitions('2031-01-01', 1)") == 4
         assert call("select pgqueue.schema_name()") == name
         assert call("select count(*) from pg_namespace where nspname = 'pgq' || 'ueue'") == 0
 

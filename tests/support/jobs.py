@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 import os
 import signal
 import time
@@ -281,3 +282,37 @@ def spread_thread(ctx: Any, numbers: list[int]) -> list[int]:
 @app.task(name="spread.cpu", cpu=True)
 def spread_cpu(ctx: Any, numbers: list[int]) -> list[int]:
     return [handle.id for handle in ctx.add(*(add.job(number, 0) for number in numbers))]
+
+
+spoken = logging.getLogger("shop.spoken")
+spoken.setLevel(logging.INFO)  # in the processes of cpu handlers too
+
+
+async def _say(lines: list[str]) -> None:
+    for line in lines:
+        spoken.info(line)
+        await asyncio.sleep(0)
+
+
+@app.task(name="say.async")
+async def say(lines: list[str]) -> None:
+    await asyncio.gather(asyncio.create_task(_say(lines)))  # what a handler starts counts as the handler
+
+
+@app.task(name="say.thread")
+def say_thread(lines: list[str]) -> None:
+    for line in lines:
+        spoken.info(line)
+
+
+@app.task(name="say.cpu", cpu=True)
+def say_cpu(lines: list[str]) -> None:
+    for line in lines:
+        spoken.info(line)
+
+
+@app.task(name="say.killed", cpu=True, max_attempts=1, timeout=timedelta(seconds=0.5))
+def say_and_hang(lines: list[str]) -> None:
+    for line in lines:
+        spoken.warning(line)
+    time.sleep(60)
