@@ -16,8 +16,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pgqueue.telling import place_of
 from pgqueue.logs import SCOPE
+from pgqueue.telling import place_of
 from pgqueue.worker.judge import Sink, bound, finish, judge
 
 if TYPE_CHECKING:
