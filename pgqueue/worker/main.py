@@ -109,10 +109,6 @@ class Pipe:
 def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Reporter | None, *, scaled: bool) -> int:
     """Check the database, then work until told to stop."""
     check_schema(app)
-    if options.otel:
-        from pgqueue import otel
-
-        otel.instrument(app)
 
     def ready() -> None:
         if reporter is not None:
