@@ -6,7 +6,8 @@ Doors (doors.py)  ->  sign in (login.py) or the entrance (entrance.py)  ->  a pa
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import psycopg
@@ -109,9 +110,14 @@ class Dashboard:
             ]
         routes += [self._route(entry) for entry in ENTRIES]
         errors: dict[Any, Callable[..., Awaitable[Response]]] = {HTTPException: self._http_error}
-        app = Starlette(routes=routes, exception_handlers=errors)
+        app = Starlette(routes=routes, exception_handlers=errors, lifespan=self._lifespan)
         app.router.redirect_slashes = False
         return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        await self.aclose()
 
     def _route(self, entry: Entry) -> Route:
         methods = ["GET"] if isinstance(entry, Page) else ["POST"]

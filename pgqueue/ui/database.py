@@ -71,6 +71,7 @@ class Database:
     def __init__(self, dsn: str, schema: str, *, masks: Masks, size: int = 4) -> None:
         self.schema = schema
         self.masks = masks
+        self.wait_seconds = 5.0  # for a connection
         self._dsn = dsn
         self._size = size
         self._pool: psycopg_pool.AsyncConnectionPool[Connection] | None = None
@@ -130,7 +131,7 @@ class Database:
             async with pool.connection() as conn:
                 yield conn
         except psycopg_pool.PoolTimeout as error:
-            raise DatabaseUnavailable("no connection to the database within 5 s") from error
+            raise DatabaseUnavailable(f"no connection to the database within {self.wait_seconds:g} s") from error
 
     async def _open(self) -> "psycopg_pool.AsyncConnectionPool[Connection]":
         async with self._opening:
@@ -141,7 +142,7 @@ class Database:
                     kwargs=_CONNECT,
                     min_size=1,
                     max_size=self._size,
-                    timeout=5,
+                    timeout=self.wait_seconds,
                     open=False,
                     check=check,
                     configure=_configure,

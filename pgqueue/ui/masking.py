@@ -9,14 +9,19 @@ from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from typing import Any
 
-from pgqueue.dsn import redact
-
 DEFAULT_RULES = (
     "*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*", "*access_key*",
     "*private_key*", "*authorization*", "*cookie*", "*credential*", "*card_number*", "cvv", "cvc", "pin", "ssn", "iban",
 )  # fmt: skip
 HIDDEN = "•••"
 _DEPTH = 64  # of nesting; deeper than that nobody reads, and recursion ends somewhere
+
+# Both are linear in the length of a text: a name is looked at from its beginning only, and never given back in parts.
+_PAIR = re.compile(
+    r"(?P<name>(?<![\w.-])[\w.-]++)(?P<sign>\\*+[\"']?\s*+[=:]\s*+)"
+    r"(?P<value>(?i:bearer|basic)\s++[^\s\"',;\\]++|\\*+\"[^\"]*+\"?|\\*+'[^']*+'?|[^\s\"',;&)}\]]++)"
+)
+_ADDRESS = re.compile(r"(?<=://)([^\s/@:?#]{0,256}+:)[^\s@]{1,256}@")
 
 
 class Masks:
@@ -25,15 +30,6 @@ class Masks:
     def __init__(self, rules: Sequence[str] = DEFAULT_RULES) -> None:
         self.rules = tuple(rule.strip() for rule in rules if rule.strip())
         self._name = re.compile("|".join(translate(rule.lower()) for rule in self.rules) or r"(?!)")
-        words = "|".join(_in_text(rule) for rule in self.rules)
-        self._text = (
-            re.compile(
-                rf"(?i)(?<![A-Za-z0-9])((?:{words})[\"']?\s*[=:]\s*)"
-                r"((?:bearer|basic)\s+[^\s\"',;]+|\"[^\"]*\"?|'[^']*'?|[^\s\"',;&)}\]]+)"
-            )
-            if words
-            else None
-        )
 
     def value(self, value: Any, *, depth: int = 0) -> Any:
         """Return a JSON value with the values of hidden names replaced."""
@@ -58,11 +54,10 @@ class Masks:
 
     def text(self, text: str) -> str:
         """Return a text with what looks like secrets replaced."""
-        shown = redact(text) if "@" in text or "assword" in text.lower() else text
-        return self._text.sub(rf"\g<1>{HIDDEN}", shown) if self._text else shown
+        return _PAIR.sub(self._pair, _ADDRESS.sub(rf"\g<1>{HIDDEN}@", text))
 
-
-def _in_text(rule: str) -> str:
-    """Turn a glob into what it is in a running text, where a name ends with its word."""
-    parts = [re.escape(part).replace("_", "[-_]?") for part in rule.split("*")]
-    return r"[\w.-]*?".join(parts) if rule.endswith("*") is False else r"[\w.-]*?".join(parts[:-1]) + r"[\w.-]*"
+    def _pair(self, found: re.Match[str]) -> str:
+        name = found["name"]
+        if not self.hides(name) and not self.hides(name.rpartition(".")[2]):
+            return found[0]
+        return f"{name}{found['sign']}{HIDDEN}"

@@ -22,6 +22,7 @@ from pgqueue.ui.visitor import Role
 
 SHORTEST_SECRET = 32
 _AT_ONCE = 200  # requests; more are answered 503
+_WAITING = 128  # connections that nobody has accepted yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(_WAITING)
     except OSError as error:
         listening.close()
         raise ConfigError(f'--listen "{host}:{port}": {error.strerror or error}') from error
