@@ -139,8 +139,11 @@ class Families:
         unknown = _gauge(
             "pgqueue_unknown_tasks", "Tasks with due jobs that no living worker of the queue knows.", labels=["queue"]
         )
+        counts = dict.fromkeys(self.queues.named(), 0)
         for queue, of_queue in _by(rows, lambda row: self._queue(row["queue"])):
-            unknown.add_metric([queue], _sum(of_queue, "tasks"))
+            counts[queue] = _sum(of_queue, "tasks")
+        for queue, count in counts.items():
+            unknown.add_metric([queue], count)
         yield unknown
 
     def _about(self, reading: Reading) -> Iterator[Metric]:

@@ -1,0 +1,1 @@
+"""What is in deploy/: alert rules and the dashboard."""
