@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0  # how old an answer may be
-HANG_SECONDS = 8.0  # a reading that takes longer is cut off: a frozen server answers nothing. Prometheus waits 10 s
+HANG_SECONDS = 6.0  # a reading that takes longer is cut off: a frozen server answers nothing. Prometheus waits 10 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,25 +73,23 @@ class Source:
 
     def _read(self) -> Reading:
         """Read, on a new connection if the old one turns out to be gone."""
-        for fresh in (False, True):
-            if fresh or self._conn is None:
-                self._drop()
-            try:
-                return self._read_once()
-            except (psycopg.Error, PgQueueError, OSError) as error:
-                was_new = self._conn is None
-                self._drop()
-                if fresh or was_new:
-                    return self._down(error)
-        return DOWN
+        old, began = self._conn, self._clock()
+        try:
+            return self._read_on(old or self._connect())
+        except (psycopg.Error, PgQueueError, OSError) as error:
+            self._drop()
+            if old is None or self._clock() - began >= HANG_SECONDS:
+                return self._down(error)
+        return self._read()
 
-    def _read_once(self) -> Reading:
-        conn = self._conn
-        if conn is None:
-            conn = psycopg.connect(
-                self._dsn, autocommit=True, prepare_threshold=None, fallback_application_name="pgq metrics"
-            )
-            self._conn = conn
+    def _connect(self) -> psycopg.Connection[Any]:
+        conn = psycopg.connect(
+            self._dsn, autocommit=True, prepare_threshold=None, fallback_application_name="pgq metrics"
+        )
+        self._conn = conn
+        return conn
+
+    def _read_on(self, conn: psycopg.Connection[Any]) -> Reading:
         watchdog = threading.Timer(HANG_SECONDS, shut_down_socket, (conn,))
         watchdog.daemon = True
         watchdog.start()
@@ -104,7 +102,7 @@ class Source:
         return reading
 
     def _down(self, error: Exception) -> Reading:
-        if self._last.up or self._read_at == float("-inf"):
+        if self._last.up or self._read_at == float("-inf"):  # once, not with each scrape
             log.warning("the database cannot be read", extra={"error": str(error).strip()})
         return DOWN
 

@@ -1,14 +1,23 @@
 """What is read of the database becomes metrics with bounded labels. No database."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from pgqueue.observe.metrics import Bounds, Exporter
 from pgqueue.observe.metrics_reading import DOWN, Reading
 from pgqueue.webserver import Request
+from pgqueue.worker import exposition
+from pgqueue.worker.desk import Desk
+from pgqueue.worker.ports import Ports
 
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYED = ("deploy/prometheus/pgqueue.rules.yml", "deploy/grafana/pgqueue.json")
+HISTOGRAM = "_(bucket|sum|count)$"
 OUTCOMES = ("succeeded", "failed", "dead", "cancelled", "lost", "snoozed", "released")
 
 
@@ -122,21 +131,31 @@ def test_scrapers_get_the_format_they_ask_for(accept: str) -> None:
     assert answer.content_type.startswith(accept.partition(";")[0] or "text/plain")
 
 
-def test_names_follow_prometheus_conventions() -> None:
+def every_family() -> list[Metric]:
+    """All families of the exporter, each with a sample."""
     rows = {
         "depths": [depths("q", 7)],
         "totals": [totals("q", "t", 1)],
         "bounds": [{"bounds": [0.1, 1.0]}],
         "workers": [{"alive": 1, "stuck": 0, "running": 3, "slots": 5}],
+        "serving": [{"queue": "q", "workers": 2}],
+        "unknown_tasks": [{"queue": "q", "tasks": 1}],
         "schedules": [{"name": "s", "paused": False, "broken": False, "last_at": 1.0, "late_seconds": 0.0}],
         "tables": [{"name": "t", "live": 1, "dead": 1, "bytes": 1}],
         "horizon": [{"kind": "transaction", "transactions": 1, "seconds": 1.0, "all_seen": True}],
         "partitions": [{"name": "t", "days": 3}],
         "migrations": [{"current": True}],
     }
+    return exporter(Reading(True, rows)).collect()
 
-    families = exporter(Reading(True, rows)).collect()
 
+def families_of_workers() -> list[Metric]:
+    """All families of a fleet."""
+    return list(exposition.families(Desk(Ports(), 15.0)))
+
+
+@pytest.mark.parametrize("families", [every_family(), families_of_workers()], ids=["exporter", "workers"])
+def test_names_follow_prometheus_conventions(families: list[Metric]) -> None:
     assert len({family.name for family in families}) == len(families)
     for family in families:
         assert family.name.startswith("pgqueue_")
@@ -145,3 +164,23 @@ def test_names_follow_prometheus_conventions() -> None:
         assert {label for sample in family.samples for label in sample.labels} <= {
             "queue", "state", "task", "outcome", "le", "schedule", "table", "holder", "label", "part", "version",
         }, family.name  # fmt: skip
+
+
+def exposed(families: list[Metric]) -> set[str]:
+    """The names under which families are exposed, as rules and people write them."""
+    return {f"{family.name}_total" if family.type == "counter" else
+            f"{family.name}_info" if family.type == "info" else family.name for family in families}  # fmt: skip
+
+
+def test_rules_dashboard_and_guide_name_what_there_is() -> None:
+    there = exposed(every_family()) | exposed(families_of_workers())
+    files = {name: (ROOT / name).read_text() for name in DEPLOYED}
+
+    strange = {
+        name: {word for word in re.findall(r"pgqueue_[a-z_]*[a-z]", text) if re.sub(HISTOGRAM, "", word) not in there}
+        for name, text in files.items()
+    }
+
+    guide = set(re.findall(r"`(pgqueue_\w+)`", (ROOT / "docs/monitoring.md").read_text()))
+    assert not any(strange.values()), strange
+    assert guide == there
