@@ -27,13 +27,18 @@ ADDRESSES: Mapping[str, str] = {
 }
 
 FORMS: Mapping[str, Mapping[str, str]] = {
-    "/queues/pause": {"queue": "mail"},
-    "/queues/resume": {"queue": "mail"},
+    "/jobs/{id}/retry": {"go": "1"},  # a form without fields would be of no type
+    "/jobs/{id}/cancel": {"go": "1"},
+    "/jobs/{id}/remove": {"go": "1"},
+    "/flows/{id}/cancel": {"go": "1"},
+    "/flows/{id}/retry": {"go": "1"},
+    "/actions/queues/pause": {"queue": "mail"},
+    "/actions/queues/resume": {"queue": "mail"},
     "/dead/redrive": {"upto": "1000000"},
     "/dead/delete": {"upto": "1000000"},
-    "/schedules/pause": {"name": "nightly"},
-    "/schedules/resume": {"name": "nightly"},
-    "/schedules/run": {"name": "nightly"},
+    "/actions/schedules/pause": {"name": "nightly"},
+    "/actions/schedules/resume": {"name": "nightly"},
+    "/actions/schedules/run": {"name": "nightly"},
 }
 
 PAGES = [entry.path for entry in ENTRIES if isinstance(entry, Page)]

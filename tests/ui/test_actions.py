@@ -48,16 +48,16 @@ def die(
 
 # Who may, the address, the form, a query about the database, what it says before and after, and what is noted.
 ACTIONS: tuple[tuple[str, str, dict[str, str], str, Any, Any, str, dict[str, Any]], ...] = (
-    ("operator", "/queues/pause", {"queue": "mail"}, "select exists (select from pgqueue.paused_queues)", False, True, "queue.pause", {"changed": True}),
-    ("operator", "/queues/resume", {"queue": "mail"}, "select exists (select from pgqueue.paused_queues)", True, False, "queue.resume", {"changed": True}),
+    ("operator", "/actions/queues/pause", {"queue": "mail"}, "select exists (select from pgqueue.paused_queues)", False, True, "queue.pause", {"changed": True}),
+    ("operator", "/actions/queues/resume", {"queue": "mail"}, "select exists (select from pgqueue.paused_queues)", True, False, "queue.resume", {"changed": True}),
     ("operator", "/jobs/{dead}/retry", {}, STATE.replace("%s", "{dead}"), "dead", "ready", "job.retry", {}),
     ("operator", "/jobs/{scheduled}/retry", {}, STATE.replace("%s", "{scheduled}"), "scheduled", "ready", "job.retry", {}),
     ("operator", "/jobs/{ready}/cancel", {}, STATE.replace("%s", "{ready}"), "ready", "cancelled", "job.cancel", {"was": "ready"}),
     ("operator", "/jobs/{running}/cancel", {}, "select exists (select from pgqueue.cancel_requests c where c.job_id = {running})", False, True, "job.cancel", {"was": "running"}),
     ("admin", "/jobs/{succeeded}/remove", {}, "select count(*) from pgqueue.jobs j where j.id = {succeeded}", 1, 0, "job.remove", {"was": "succeeded"}),
-    ("operator", "/schedules/pause", {"name": "nightly"}, PAUSED, False, True, "schedule.pause", {"changed": True}),
-    ("operator", "/schedules/resume", {"name": "nightly"}, PAUSED, True, False, "schedule.resume", {"changed": True}),
-    ("operator", "/schedules/run", {"name": "nightly"}, "select count(*) from pgqueue.jobs j where j.meta ->> 'schedule' = 'nightly'", 0, 1, "schedule.run", {}),
+    ("operator", "/actions/schedules/pause", {"name": "nightly"}, PAUSED, False, True, "schedule.pause", {"changed": True}),
+    ("operator", "/actions/schedules/resume", {"name": "nightly"}, PAUSED, True, False, "schedule.resume", {"changed": True}),
+    ("operator", "/actions/schedules/run", {"name": "nightly"}, "select count(*) from pgqueue.jobs j where j.meta ->> 'schedule' = 'nightly'", 0, 1, "schedule.run", {}),
     ("operator", "/flows/{flow}/cancel", {}, "select f.cancelled from pgqueue.flows f where f.id = {flow}", 0, 2, "flow.cancel", {"jobs": 2}),
     ("operator", "/flows/{flow}/retry", {}, "select f.cancelled from pgqueue.flows f where f.id = {flow}", 2, 0, "flow.retry", {"jobs": 2}),
     ("operator", "/dead/redrive", {"upto": "{dead_2}", "queue": "mail"}, "select count(*) from pgqueue.dead_jobs", 2, 0, "dead.redrive", {"moved": 2, "stayed": 0}),
@@ -65,8 +65,8 @@ ACTIONS: tuple[tuple[str, str, dict[str, str], str, Any, Any, str, dict[str, Any
 )  # fmt: skip
 LOWER = {"operator": ("viewer",), "admin": ("viewer", "operator")}
 BEFORE = {
-    "/queues/resume": "/queues/pause",
-    "/schedules/resume": "/schedules/pause",
+    "/actions/queues/resume": "/actions/queues/pause",
+    "/actions/schedules/resume": "/actions/schedules/pause",
     "/flows/{flow}/retry": "/flows/{flow}/cancel",
 }
 
@@ -109,13 +109,13 @@ async def test_what_is_refused_is_not_noted(conn: Any, world: dict[str, Any], br
         ("/jobs/999999/remove", 404),
         ("/flows/999999/cancel", 404),
         ("/flows/999999/retry", 404),
-        ("/queues/pause", 400),
-        ("/schedules/run", 400),
+        ("/actions/queues/pause", 400),
+        ("/actions/schedules/run", 400),
     ):
         answer = await client.post(path, data=EMPTY)
         assert answer.status_code == status, path
         assert f"<h1>{status}</h1>" in answer.text
-    assert (await client.post("/schedules/run", data={"name": "none"})).status_code in {400, 404}
+    assert (await client.post("/actions/schedules/run", data={"name": "none"})).status_code in {400, 404}
     assert audit(conn) == []
 
 

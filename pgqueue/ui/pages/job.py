@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from pgqueue import calls
-from pgqueue.errors import InvalidArgument, JobNotFound
+from pgqueue.errors import JobNotFound
 from pgqueue.job import State
 from pgqueue.ui.database import Reading, Row
 from pgqueue.ui.drawing import Picture, draw
@@ -60,9 +60,8 @@ async def contents(visit: Visit) -> Response:
         raise JobNotFound(f"a job has {', '.join(CARRIED)}; not {name[:40]}")
     async with visit.reading(own_role=True) as read:
         found = await _job(read, visit.id())
-        if not read.sees_contents:
-            raise InvalidArgument("viewers do not see what jobs carry")
-    return visit.page("contents.html", job=found, name=name, text=_text(found[name]))
+        sees = read.sees_contents
+    return visit.page("contents.html", job=found, name=name, text=_text(found[name]) if sees else None)
 
 
 async def retry(visit: Visit) -> Response:

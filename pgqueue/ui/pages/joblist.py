@@ -125,7 +125,7 @@ async def _in_line(read: Reading, asked: Filters, state: State, older: str | Non
 
 
 async def _lines(read: Reading, asked: Filters) -> int:
-    return max(int((await read.rows("lines", {"queue": asked.queue, "lines": LINES}))[0]["lines"]), 1)
+    return max(int((await read.rows("lines", {"queue": asked.queue, "lines": LINES}))[0]["pairs"]), 1)
 
 
 def _mark(row: Row, state: State) -> str:

@@ -81,6 +81,6 @@ def _back(visit: Visit, name: str) -> str:
 ENTRIES = (
     Page("/queues", queues, nav="Queues"),
     Page("/queues/{queue:path}", queue),
-    Action("/queues/pause", pause),
-    Action("/queues/resume", resume),
+    Action("/actions/queues/pause", pause),
+    Action("/actions/queues/resume", resume),
 )

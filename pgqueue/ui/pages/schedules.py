@@ -113,7 +113,7 @@ def _back(visit: Visit, name: str) -> str:
 ENTRIES = (
     Page("/schedules", schedules, nav="Schedules"),
     Page("/schedules/{name:path}", schedule),
-    Action("/schedules/pause", pause),
-    Action("/schedules/resume", resume),
-    Action("/schedules/run", run),
+    Action("/actions/schedules/pause", pause),
+    Action("/actions/schedules/resume", resume),
+    Action("/actions/schedules/run", run),
 )

@@ -49,7 +49,7 @@ async def worker(visit: Visit) -> Response:
 
 
 async def _running(read: Reading, worker_id: int | None) -> list[Row]:
-    lines = max(int((await read.rows("lines", {"queue": None, "lines": LINES}))[0]["lines"]), 1)
+    lines = max(int((await read.rows("lines", {"queue": None, "lines": LINES}))[0]["pairs"]), 1)
     window = max(WINDOW // lines, 100)
     return await read.rows(
         "running", {"now": read.now, "worker": worker_id, "lines": LINES, "window": window, "most": RUNNING}

@@ -16,4 +16,4 @@ with recursive lines (queue, priority, n) as (
   ) n
   where l.n < %(lines)s::integer
 )
-select count(*)::integer as lines from lines
+select count(*)::integer as pairs from lines
