@@ -427,6 +427,12 @@ end $$;
 CREATE FUNCTION pgqueue.breaches(condition text, outcome text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((condition = 'succeeded'::text) AND (outcome = ANY (ARRAY['cancelled'::text, 'dead'::text]))) OR ((condition = 'not_failed'::text) AND (outcome = ANY (ARRAY['cancelled'::text, 'dead'::text])))))::integer;
+CREATE FUNCTION pgqueue.bucket_bounds() RETURNS double precision[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY[(0.005)::double precision, (0.01)::double precision, (0.025)::double precision, (0.05)::double precision, (0.1)::double precision, (0.25)::double precision, (0.5)::double precision, (1)::double precision, (2.5)::double precision, (5)::double precision, (10)::double precision, (30)::double precision, (60)::double precision, (300)::double precision, (1800)::double precision];
+CREATE FUNCTION pgqueue.bucket_of(seconds double precision) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (16 - width_bucket((- seconds), ARRAY[('-1800'::integer)::double precision, ('-300'::integer)::double precision, ('-60'::integer)::double precision, ('-30'::integer)::double precision, ('-10'::integer)::double precision, ('-5'::integer)::double precision, ('-2.5'::numeric)::double precision, ('-1'::integer)::double precision, ('-0.5'::numeric)::double precision, ('-0.25'::numeric)::double precision, ('-0.1'::numeric)::double precision, ('-0.05'::numeric)::double precision, ('-0.025'::numeric)::double precision, ('-0.01'::numeric)::double precision, ('-0.005'::numeric)::double precision]));
 CREATE FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -862,6 +868,110 @@ end $$;
 CREATE FUNCTION pgqueue.default_burst(rate double precision, per interval) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (GREATEST((1)::double precision, ceil(((rate / (EXTRACT(epoch FROM per))::double precision) / (10)::double precision))))::integer;
+CREATE FUNCTION pgqueue.depths() RETURNS TABLE(queue text, paused boolean, scheduled bigint, blocked bigint, ready bigint, running bigint, dead bigint, oldest_due_age interval, estimated boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'on'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _small_pages constant integer := 1200;
+  _drawn_pages constant integer := 500;
+  _rows constant integer := 10000;
+  _dead_most constant integer := 200000;
+  _at constant timestamptz := clock_timestamp();
+  _table constant regclass := to_regclass(format('%I.%I', pgqueue.schema_name(), 'queued_jobs'));
+  _pages constant bigint := pg_relation_size(_table) / current_setting('block_size')::integer;
+  _indexed constant boolean := pg_stat_get_dead_tuples(_table) < _dead_most;
+begin
+  if _pages <= _small_pages then
+    return query
+    with unfinished as (
+      select j.queue,
+             count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
+             count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
+             count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
+             count(*) filter (where j.worker_id is not null) as running,
+             min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
+      from pgqueue.queued_jobs j group by j.queue
+    )
+    select n.queue, n.paused, coalesce(u.scheduled, 0), coalesce(u.blocked, 0), coalesce(u.ready, 0), coalesce(u.running, 0), n.dead,
+           _at - u.oldest_due, n.estimated
+    from pgqueue.named_queues(array(select u.queue from unfinished u)) n left join unfinished u on u.queue = n.queue;
+    return;
+  end if;
+  return query
+  with recursive lines (queue, priority) as (
+    (select j.queue, j.priority from pgqueue.queued_jobs j where _indexed and not j.suspect order by j.queue, j.priority limit 1)
+    union all
+    select n.queue, n.priority from lines l, lateral (
+      select j.queue, j.priority from pgqueue.queued_jobs j
+      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1) n
+  ), known as materialized (
+    select l.queue, l.priority from lines l limit 2000
+  ), drawn as materialized (
+    select j.queue, j.worker_id is not null as running, j.run_at, j.suspect
+    from pgqueue.queued_jobs j tablesample system (100.0 * _drawn_pages / _pages)
+  ), guessed as (
+    select d.queue,
+           count(*) filter (where not d.running and d.run_at > _at and d.run_at < 'infinity') as scheduled,
+           count(*) filter (where not d.running and d.run_at = 'infinity') as blocked,
+           count(*) filter (where not d.running and d.run_at <= _at) as ready,
+           count(*) filter (where d.running) as running,
+           min(d.run_at) filter (where not d.running and d.run_at <= _at) as oldest_due
+    from drawn d group by d.queue
+  ), names as materialized (
+    select k.queue from known k union select g.queue from guessed g
+  ), room as materialized (  -- rows of each queue that may be read
+    select least(_rows, 2 * _rows / greatest(count(*), 1)) as most from names n
+  ), counted as (
+    select n.queue, c.met, c.scheduled, c.blocked, c.ready, c.running, c.oldest_due
+    from names n, room r, lateral (
+      select count(*) as met,
+             count(*) filter (where x.worker_id is null and x.run_at > _at and x.run_at < 'infinity') as scheduled,
+             count(*) filter (where x.worker_id is null and x.run_at = 'infinity') as blocked,
+             count(*) filter (where x.worker_id is null and x.run_at <= _at) as ready,
+             count(*) filter (where x.worker_id is not null) as running,
+             min(x.run_at) filter (where x.worker_id is null and x.run_at <= _at) as oldest_due
+      from (select j.worker_id, j.run_at from pgqueue.queued_jobs j where not j.suspect and j.queue = n.queue limit r.most + 1) x) c
+    where _indexed
+  ), suspects as (
+    select j.queue,
+           count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
+           count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
+           count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
+           count(*) filter (where j.worker_id is not null) as running,
+           min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
+    from (select x.queue, x.worker_id, x.run_at from pgqueue.queued_jobs x where _indexed and x.suspect limit 10000) j group by j.queue
+  ), oldest as (
+    select k.queue, min(f.run_at) as oldest_due
+    from known k, lateral (
+      select j.run_at from pgqueue.queued_jobs j
+      where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
+      order by j.run_at limit 1) f
+    group by k.queue
+  ), found as (
+    select n.queue, _pages::double precision / _drawn_pages as scale, coalesce(c.met <= r.most, false) as exact, c, g, s,
+           least(o.oldest_due, c.oldest_due, g.oldest_due, s.oldest_due) as oldest_due
+    from (select x.queue from names x union select y.queue from suspects y) n
+    cross join room r
+    left join counted c on c.queue = n.queue
+    left join guessed g on g.queue = n.queue
+    left join suspects s on s.queue = n.queue
+    left join oldest o on o.queue = n.queue
+  ), depth as (
+    select f.queue, f.exact, f.oldest_due,
+           case when f.exact then (f.c).scheduled + coalesce((f.s).scheduled, 0) else greatest(((f.g).scheduled * f.scale)::bigint, (f.c).scheduled, 0) end as scheduled,
+           case when f.exact then (f.c).blocked + coalesce((f.s).blocked, 0) else greatest(((f.g).blocked * f.scale)::bigint, (f.c).blocked, 0) end as blocked,
+           case when f.exact then (f.c).ready + coalesce((f.s).ready, 0) else greatest(((f.g).ready * f.scale)::bigint, (f.c).ready, 0) end as ready,
+           case when f.exact then (f.c).running + coalesce((f.s).running, 0) else greatest(((f.g).running * f.scale)::bigint, (f.c).running, 0) end as running
+    from found f
+  )
+  select n.queue, n.paused, coalesce(d.scheduled, 0), coalesce(d.blocked, 0), coalesce(d.ready, 0), coalesce(d.running, 0), n.dead, _at - d.oldest_due,
+         n.estimated or not coalesce(d.exact, _indexed)
+  from pgqueue.named_queues(array(select d.queue from depth d)) n left join depth d on d.queue = n.queue;
+end $$;
 CREATE FUNCTION pgqueue.drop_day(partition text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1351,6 +1461,148 @@ begin
   end;
   return coalesce(cardinality(_ids), 0);
 end $$;
+CREATE FUNCTION pgqueue.fold_statistics(lag interval DEFAULT '00:00:05'::interval) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _began constant timestamptz := clock_timestamp();
+  _end constant timestamptz := _began - lag;
+  _attempts bigint := 0;
+  _from timestamptz;
+  _to timestamptz;
+  _stretch double precision;
+  _took double precision;
+  _window_began timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
+    return null;
+  end if;
+  select greatest(s.folded_to, _end - interval '7 days'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  if _from < _end then
+    perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
+  end if;
+  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+    _window_began := clock_timestamp();
+    _to := least(_end, _from + make_interval(secs => _stretch));
+    _attempts := _attempts + pgqueue.fold_window(_from, _to);
+    _took := extract(epoch from clock_timestamp() - _window_began);
+    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _from := _to;
+  end loop;
+  update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;
+  perform pgqueue.sample_depths(date_trunc('minute', _began, 'UTC'));
+  return _attempts;
+end $$;
+CREATE FUNCTION pgqueue.fold_window(from_at timestamp with time zone, to_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  _attempts bigint;
+begin
+  with ended as (
+    select f.finished_at, f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end as outcome,
+           date_part('epoch', f.started_at - f.run_at) as wait, date_part('epoch', f.finished_at - f.started_at) as run
+    from pgqueue.finished_jobs f
+    where f.finished_at > from_at and f.finished_at <= to_at and f.worker_id is not null
+    union all
+    select t.finished_at, j.queue, j.task, t.outcome, null,
+           case when t.outcome not in ('lost', 'released') then date_part('epoch', t.finished_at - t.started_at) end
+    from pgqueue.job_attempts t
+    cross join lateral (select q.queue, q.task from pgqueue.queued_jobs q where q.id = t.job_id
+                        union all
+                        select f.queue, f.task from pgqueue.finished_jobs f where f.id = t.job_id and f.finished_at > from_at
+                        limit 1) j
+    where t.logged_at > from_at and t.finished_at > from_at and t.finished_at <= to_at
+    union all
+    select e.finished_at, d.queue, d.task, e.outcome,
+           case when e.attempt = d.attempt then date_part('epoch', d.started_at - d.run_at) end,
+           case when e.outcome not in ('lost', 'released') then date_part('epoch', e.finished_at - e.started_at) end
+    from pgqueue.dead_jobs d
+    cross join lateral jsonb_to_recordset(d.attempts) as e (attempt integer, started_at timestamptz, finished_at timestamptz, outcome text)
+    where d.died_at > from_at and e.finished_at > from_at and e.finished_at <= to_at
+  ), counted as materialized (
+    select date_bin('1 minute', e.finished_at, '2000-01-01 00:00:00+00') as minute, e.queue, e.task, e.outcome,
+           pgqueue.bucket_of(e.wait) as wait_place, pgqueue.bucket_of(e.run) as run_place,
+           count(*) as n, sum(greatest(e.wait, 0)) as wait, sum(greatest(e.run, 0)) as run
+    from ended e group by 1, 2, 3, 4, 5, 6
+  ), minutes as (
+    select c.minute, c.queue, c.task,
+           coalesce(sum(c.n) filter (where c.outcome = 'succeeded'), 0)::bigint as succeeded,
+           coalesce(sum(c.n) filter (where c.outcome = 'failed'), 0)::bigint as failed,
+           coalesce(sum(c.n) filter (where c.outcome = 'dead'), 0)::bigint as dead,
+           coalesce(sum(c.n) filter (where c.outcome = 'cancelled'), 0)::bigint as cancelled,
+           coalesce(sum(c.n) filter (where c.outcome = 'lost'), 0)::bigint as lost,
+           coalesce(sum(c.n) filter (where c.outcome = 'snoozed'), 0)::bigint as snoozed,
+           coalesce(sum(c.n) filter (where c.outcome = 'released'), 0)::bigint as released,
+           coalesce(sum(c.wait), 0) as wait_seconds, coalesce(sum(c.run), 0) as run_seconds,
+           array_replace(array[sum(c.n) filter (where c.wait_place = 1), sum(c.n) filter (where c.wait_place = 2), sum(c.n) filter (where c.wait_place = 3),
+           sum(c.n) filter (where c.wait_place = 4), sum(c.n) filter (where c.wait_place = 5), sum(c.n) filter (where c.wait_place = 6), sum(c.n)
+           filter (where c.wait_place = 7), sum(c.n) filter (where c.wait_place = 8), sum(c.n) filter (where c.wait_place = 9), sum(c.n) filter (where
+           c.wait_place = 10), sum(c.n) filter (where c.wait_place = 11), sum(c.n) filter (where c.wait_place = 12), sum(c.n) filter (where
+           c.wait_place = 13), sum(c.n) filter (where c.wait_place = 14), sum(c.n) filter (where c.wait_place = 15), sum(c.n) filter (where
+           c.wait_place = 16)]::bigint[], null, 0) as wait_buckets,
+           array_replace(array[sum(c.n) filter (where c.run_place = 1), sum(c.n) filter (where c.run_place = 2), sum(c.n) filter (where c.run_place = 3),
+           sum(c.n) filter (where c.run_place = 4), sum(c.n) filter (where c.run_place = 5), sum(c.n) filter (where c.run_place = 6), sum(c.n) filter
+           (where c.run_place = 7), sum(c.n) filter (where c.run_place = 8), sum(c.n) filter (where c.run_place = 9), sum(c.n) filter (where
+           c.run_place = 10), sum(c.n) filter (where c.run_place = 11), sum(c.n) filter (where c.run_place = 12), sum(c.n) filter (where c.run_place =
+           13), sum(c.n) filter (where c.run_place = 14), sum(c.n) filter (where c.run_place = 15), sum(c.n) filter (where c.run_place =
+           16)]::bigint[], null, 0) as run_buckets
+    from counted c group by c.minute, c.queue, c.task
+  ), sums as (
+    select c.queue, c.task,
+           coalesce(sum(c.n) filter (where c.outcome = 'succeeded'), 0)::bigint as succeeded,
+           coalesce(sum(c.n) filter (where c.outcome = 'failed'), 0)::bigint as failed,
+           coalesce(sum(c.n) filter (where c.outcome = 'dead'), 0)::bigint as dead,
+           coalesce(sum(c.n) filter (where c.outcome = 'cancelled'), 0)::bigint as cancelled,
+           coalesce(sum(c.n) filter (where c.outcome = 'lost'), 0)::bigint as lost,
+           coalesce(sum(c.n) filter (where c.outcome = 'snoozed'), 0)::bigint as snoozed,
+           coalesce(sum(c.n) filter (where c.outcome = 'released'), 0)::bigint as released,
+           coalesce(sum(c.wait), 0) as wait_seconds, coalesce(sum(c.run), 0) as run_seconds,
+           array_replace(array[sum(c.n) filter (where c.wait_place = 1), sum(c.n) filter (where c.wait_place = 2), sum(c.n) filter (where c.wait_place = 3),
+           sum(c.n) filter (where c.wait_place = 4), sum(c.n) filter (where c.wait_place = 5), sum(c.n) filter (where c.wait_place = 6), sum(c.n)
+           filter (where c.wait_place = 7), sum(c.n) filter (where c.wait_place = 8), sum(c.n) filter (where c.wait_place = 9), sum(c.n) filter (where
+           c.wait_place = 10), sum(c.n) filter (where c.wait_place = 11), sum(c.n) filter (where c.wait_place = 12), sum(c.n) filter (where
+           c.wait_place = 13), sum(c.n) filter (where c.wait_place = 14), sum(c.n) filter (where c.wait_place = 15), sum(c.n) filter (where
+           c.wait_place = 16)]::bigint[], null, 0) as wait_buckets,
+           array_replace(array[sum(c.n) filter (where c.run_place = 1), sum(c.n) filter (where c.run_place = 2), sum(c.n) filter (where c.run_place = 3),
+           sum(c.n) filter (where c.run_place = 4), sum(c.n) filter (where c.run_place = 5), sum(c.n) filter (where c.run_place = 6), sum(c.n) filter
+           (where c.run_place = 7), sum(c.n) filter (where c.run_place = 8), sum(c.n) filter (where c.run_place = 9), sum(c.n) filter (where
+           c.run_place = 10), sum(c.n) filter (where c.run_place = 11), sum(c.n) filter (where c.run_place = 12), sum(c.n) filter (where c.run_place =
+           13), sum(c.n) filter (where c.run_place = 14), sum(c.n) filter (where c.run_place = 15), sum(c.n) filter (where c.run_place =
+           16)]::bigint[], null, 0) as run_buckets
+    from counted c group by c.queue, c.task
+  ), added as (
+    insert into pgqueue.statistics_minutes as m (minute, queue, task, succeeded, failed, dead, cancelled, lost, snoozed, released, wait_seconds, wait_buckets, run_seconds, run_buckets)
+    select s.minute, s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released, s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
+    from minutes s
+    on conflict (minute, queue, task)
+      do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
+      m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
+      excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+  ), grown as (
+    insert into pgqueue.statistics_sums as m (queue, task, succeeded, failed, dead, cancelled, lost, snoozed, released, wait_seconds, wait_buckets, run_seconds, run_buckets)
+    select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released, s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
+    from sums s
+    on conflict (queue, task)
+      do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
+      m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
+      excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+  )
+  select coalesce(sum(c.n), 0) into _attempts from counted c;
+  return _attempts;
+end $$;
 CREATE FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1703,6 +1955,37 @@ begin
     end if;
   end loop;
   return _called;
+end $$;
+CREATE FUNCTION pgqueue.history_depths() RETURNS TABLE(queue text, succeeded bigint, cancelled bigint, estimated boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _most constant integer := 20000;
+  _drawn_pages constant integer := 500;
+  _pages bigint;
+  _scale double precision;
+begin
+  if (select count(*) <= _most from (select from pgqueue.finished_jobs f limit _most + 1) x) then
+    return query
+    select f.queue, count(*) filter (where f.succeeded), count(*) filter (where not f.succeeded), false from pgqueue.finished_jobs f group by f.queue;
+    return;
+  end if;
+  select sum(pg_relation_size(i.inhrelid)) / current_setting('block_size')::integer into _pages
+  from pg_inherits i where i.inhparent = to_regclass(format('%I.%I', pgqueue.schema_name(), 'finished_jobs'));
+  _scale := greatest(1, _pages::double precision / _drawn_pages);
+  return query
+  with drawn as (
+    select f.queue, count(*) filter (where f.succeeded) as succeeded, count(*) filter (where not f.succeeded) as cancelled
+    from pgqueue.finished_jobs f tablesample system (100.0 / _scale) group by f.queue
+  ), counters as (
+    select s.queue, sum(s.succeeded) as succeeded, sum(s.cancelled) as cancelled from pgqueue.statistics_sums s group by s.queue
+  )
+  select coalesce(d.queue, c.queue), coalesce((d.succeeded * _scale)::bigint, least(c.succeeded::bigint, (_scale * 40)::bigint), 0),
+         coalesce((d.cancelled * _scale)::bigint, least(c.cancelled::bigint, (_scale * 40)::bigint), 0), true
+  from drawn d full join counters c on c.queue = d.queue;
 end $$;
 CREATE FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2121,6 +2404,30 @@ end $$;
 CREATE FUNCTION pgqueue.misses(condition text, outcome text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((condition = 'if_succeeded'::text) AND (outcome <> 'succeeded'::text)) OR ((condition = 'succeeded'::text) AND (outcome = 'skipped'::text))))::integer;
+CREATE FUNCTION pgqueue.named_queues(queues text[]) RETURNS TABLE(queue text, paused boolean, dead bigint, estimated boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _most constant integer := 20000;
+  _drawn_pages constant integer := 500;
+  _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
+  _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
+begin
+  return query
+  with dead as (
+    select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
+    union all
+    select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) where not _exact group by d.queue
+  ), names as (
+    select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
+    union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
+  )
+  select n.queue, p.queue is not null, coalesce(d.dead, 0), not _exact
+  from names n left join dead d on d.queue = n.queue left join pgqueue.paused_queues p on p.queue = n.queue;
+end $$;
 CREATE FUNCTION pgqueue.new_job_error(job jsonb) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -3100,6 +3407,39 @@ begin
   update pgqueue.job_schedules s set run_job_id = _job where s.name = run_schedule.name;
   return _job;
 end $$;
+CREATE FUNCTION pgqueue.sample_depths(minute timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  _last timestamptz;
+  _oldest constant timestamptz := sample_depths.minute - interval '7 days';
+  _noted bigint;
+begin
+  select s.sampled_minute into strict _last from pgqueue.statistics_state s;
+  if sample_depths.minute <= _last then
+    return 0;
+  end if;
+  with now as materialized (
+    select d.queue, d.scheduled, d.blocked, d.ready, d.running, d.dead, date_part('epoch', d.oldest_due_age) as oldest_due_seconds, d.estimated
+    from pgqueue.depths() d where d.scheduled + d.blocked + d.ready + d.running + d.dead > 0
+  )
+  insert into pgqueue.depth_minutes (minute, queue, scheduled, blocked, ready, running, dead, oldest_due_seconds, estimated)
+  select sample_depths.minute, n.queue, n.scheduled, n.blocked, n.ready, n.running, n.dead, n.oldest_due_seconds, n.estimated from now n
+  union all
+  select sample_depths.minute, p.queue, 0, 0, 0, 0, 0, null, false
+  from pgqueue.depth_minutes p
+  where p.minute = _last and p.scheduled + p.blocked + p.ready + p.running + p.dead > 0 and not exists (select from now n where n.queue = p.queue);
+  get diagnostics _noted = row_count;
+  update pgqueue.statistics_state s set sampled_minute = sample_depths.minute;
+  delete from pgqueue.depth_minutes d using (select x.minute, x.queue from pgqueue.depth_minutes x where x.minute < _oldest order by x.minute limit 20000) o
+  where d.minute = o.minute and d.queue = o.queue;
+  delete from pgqueue.statistics_minutes m
+  using (select x.minute, x.queue, x.task from pgqueue.statistics_minutes x where x.minute < _oldest order by x.minute limit 20000) o
+  where m.minute = o.minute and m.queue = o.queue and m.task = o.task;
+  return _noted;
+end $$;
 CREATE FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3717,6 +4057,52 @@ begin
   return query
   select s.name, s.result from pgqueue.job_steps s
   where s.job_id = stored_steps.id and (stored_steps.name is null or s.name = stored_steps.name);
+end $$;
+CREATE FUNCTION pgqueue.sum_buckets(a bigint[], b bigint[]) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT (x.n + x.m) FROM UNNEST(sum_buckets.a, sum_buckets.b) WITH ORDINALITY x(n, m, place) ORDER BY x.place);
+CREATE FUNCTION pgqueue.summarize_history(day date) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '20ms'
+    AS $$
+#variable_conflict use_variable
+declare
+  _range_pages constant bigint := 32;  -- pages_per_range of the indexes
+  _state record;
+  _table regclass;
+  _index regclass;
+  _done bigint;
+  _ranges bigint;
+  _made bigint := 0;
+begin
+  select case when s.summarized_day = day then s.finished_ranges else 0 end as finished,
+         case when s.summarized_day = day then s.attempts_ranges else 0 end as attempts
+  into strict _state from pgqueue.statistics_state s;
+  foreach _table in array array[to_regclass(format('%I.%I', pgqueue.schema_name(), 'finished_jobs' || to_char(day, '_YYYYMMDD'))),
+                                to_regclass(format('%I.%I', pgqueue.schema_name(), 'job_attempts' || to_char(day, '_YYYYMMDD')))] loop
+    continue when _table is null;
+    _done := case when _table::text like '%finished_jobs%' then _state.finished else _state.attempts end;
+    _ranges := least(pg_relation_size(_table) / current_setting('block_size')::bigint / _range_pages - 1, _done + 500);
+    continue when _ranges <= _done;
+    select i.indexrelid::regclass into _index
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+    where i.indrelid = _table and a.amname = 'brin';
+    begin
+      perform brin_summarize_range(_index, r * _range_pages) from generate_series(_done, _ranges - 1) r;
+      _made := _made + _ranges - _done;
+      if _table::text like '%finished_jobs%' then
+        _state.finished := _ranges;
+      else
+        _state.attempts := _ranges;
+      end if;
+    exception when lock_not_available or deadlock_detected then
+      null;  -- vacuum has it, and makes them itself
+    end;
+  end loop;
+  update pgqueue.statistics_state s set summarized_day = day, finished_ranges = _state.finished, attempts_ranges = _state.attempts
+  where (s.summarized_day, s.finished_ranges, s.attempts_ranges) is distinct from (day, _state.finished, _state.attempts);
+  return _made;
 end $$;
 CREATE FUNCTION pgqueue.sweep_cancel_requests() RETURNS bigint
     LANGUAGE plpgsql
@@ -4585,6 +4971,28 @@ CREATE TABLE pgqueue.compatibility (
     oldest_client text NOT NULL,
     CONSTRAINT compatibility_only_row_check CHECK (only_row)
 );
+CREATE TABLE pgqueue.depth_minutes (
+    minute timestamp with time zone NOT NULL,
+    queue text NOT NULL,
+    scheduled bigint NOT NULL,
+    blocked bigint NOT NULL,
+    ready bigint NOT NULL,
+    running bigint NOT NULL,
+    dead bigint NOT NULL,
+    oldest_due_seconds double precision,
+    estimated boolean NOT NULL
+);
+CREATE VIEW pgqueue.depth_history AS
+ SELECT minute,
+    queue,
+    scheduled,
+    blocked,
+    ready,
+    running,
+    dead,
+    oldest_due_seconds,
+    estimated
+   FROM pgqueue.depth_minutes d;
 CREATE TABLE pgqueue.failover_jobs (
     system_identifier bigint NOT NULL,
     timeline integer NOT NULL,
@@ -5003,103 +5411,50 @@ ALTER TABLE pgqueue.queue_quotas ALTER COLUMN number ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE pgqueue.worker_processes (
-    id bigint NOT NULL,
-    started_at timestamp with time zone NOT NULL,
-    heartbeat_at timestamp with time zone NOT NULL,
-    lost_at timestamp with time zone,
-    lease interval NOT NULL,
-    epoch integer DEFAULT 0 NOT NULL,
-    pid integer NOT NULL,
-    concurrency integer NOT NULL,
-    running integer DEFAULT 0 NOT NULL,
-    rescued boolean DEFAULT false NOT NULL,
-    listener_pid integer,
-    listener_at timestamp with time zone,
-    host text NOT NULL,
-    queues text[] NOT NULL,
-    tasks text[] NOT NULL,
-    version text,
-    CONSTRAINT worker_processes_lease_check CHECK ((lease > '00:00:00'::interval))
+CREATE TABLE pgqueue.statistics_minutes (
+    minute timestamp with time zone NOT NULL,
+    queue text NOT NULL,
+    task text NOT NULL,
+    succeeded bigint NOT NULL,
+    failed bigint NOT NULL,
+    dead bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    lost bigint NOT NULL,
+    snoozed bigint NOT NULL,
+    released bigint NOT NULL,
+    wait_seconds double precision NOT NULL,
+    wait_buckets bigint[] NOT NULL,
+    run_seconds double precision NOT NULL,
+    run_buckets bigint[] NOT NULL
 )
-WITH (fillfactor='50');
+WITH (fillfactor='60', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000');
 CREATE VIEW pgqueue.queues AS
- WITH unfinished AS (
-         SELECT j.queue,
-            count(*) FILTER (WHERE (j.worker_id IS NOT NULL)) AS running,
-            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS ready,
-            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at > now()) AND (j.run_at < 'infinity'::timestamp with time zone))) AS scheduled,
-            count(*) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at = 'infinity'::timestamp with time zone))) AS blocked,
-            min(j.run_at) FILTER (WHERE ((j.worker_id IS NULL) AND (j.run_at <= now()))) AS oldest_due
-           FROM pgqueue.queued_jobs j
-          GROUP BY j.queue
-        ), finished AS (
-         SELECT f_1.queue,
-            count(*) FILTER (WHERE f_1.succeeded) AS succeeded,
-            count(*) FILTER (WHERE (NOT f_1.succeeded)) AS cancelled
-           FROM pgqueue.finished_jobs f_1
-          GROUP BY f_1.queue
-        ), recent AS (
-         SELECT f_1.queue,
-            count(*) AS done
-           FROM pgqueue.finished_jobs f_1
-          WHERE ((f_1.finished_at > (now() - '00:05:00'::interval)) AND f_1.succeeded)
-          GROUP BY f_1.queue
-        ), dead AS (
-         SELECT d_1.queue,
-            count(*) AS dead,
-            count(*) FILTER (WHERE (d_1.died_at > (now() - '00:05:00'::interval))) AS died
-           FROM pgqueue.dead_jobs d_1
-          GROUP BY d_1.queue
-        ), failed AS (
-         SELECT j.queue,
-            count(*) AS failed
-           FROM (pgqueue.job_attempts t
-             JOIN ( SELECT q.id,
-                    q.queue
-                   FROM pgqueue.queued_jobs q
-                UNION ALL
-                 SELECT f_1.id,
-                    f_1.queue
-                   FROM pgqueue.finished_jobs f_1) j ON ((j.id = t.job_id)))
-          WHERE ((t.logged_at > (now() - '00:05:00'::interval)) AND (t.outcome = ANY (ARRAY['failed'::text, 'lost'::text])))
-          GROUP BY j.queue
-        ), names AS (
-         SELECT u_1.queue
-           FROM unfinished u_1
-        UNION
-         SELECT d_1.queue
-           FROM dead d_1
-        UNION
-         SELECT f_1.queue
-           FROM finished f_1
-        UNION
-         SELECT p_1.queue
-           FROM pgqueue.paused_queues p_1
-        UNION
-         SELECT unnest(w.queues) AS unnest
-           FROM pgqueue.worker_processes w
-          WHERE (w.lost_at IS NULL)
+ WITH rates AS (
+         SELECT m.queue,
+            sum(((m.succeeded)::numeric * w.weight)) AS done,
+            sum(((((m.failed + m.lost) + m.dead))::numeric * w.weight)) AS failed
+           FROM (pgqueue.statistics_minutes m
+             CROSS JOIN LATERAL ( SELECT (LEAST((1)::double precision, (date_part('epoch'::text, ((m.minute + '00:06:00'::interval) - now())) / (60)::double precision)))::numeric AS weight) w)
+          WHERE (m.minute > (now() - '00:06:00'::interval))
+          GROUP BY m.queue
         )
- SELECT n.queue,
-    (p.queue IS NOT NULL) AS paused,
-    COALESCE(u.scheduled, (0)::bigint) AS scheduled,
-    COALESCE(u.blocked, (0)::bigint) AS blocked,
-    COALESCE(u.ready, (0)::bigint) AS ready,
-    COALESCE(u.running, (0)::bigint) AS running,
-    COALESCE(f.succeeded, (0)::bigint) AS succeeded,
-    COALESCE(f.cancelled, (0)::bigint) AS cancelled,
+ SELECT COALESCE(d.queue, h.queue) AS queue,
+    COALESCE(d.paused, false) AS paused,
+    COALESCE(d.scheduled, (0)::bigint) AS scheduled,
+    COALESCE(d.blocked, (0)::bigint) AS blocked,
+    COALESCE(d.ready, (0)::bigint) AS ready,
+    COALESCE(d.running, (0)::bigint) AS running,
+    COALESCE(h.succeeded, (0)::bigint) AS succeeded,
+    COALESCE(h.cancelled, (0)::bigint) AS cancelled,
     COALESCE(d.dead, (0)::bigint) AS dead,
-    (now() - u.oldest_due) AS oldest_due_age,
-    round(((COALESCE(r.done, (0)::bigint))::numeric / 5.0), 1) AS throughput,
-    round((((COALESCE(b.failed, (0)::bigint) + COALESCE(d.died, (0)::bigint)))::numeric / 5.0), 1) AS failures
-   FROM ((((((names n
-     LEFT JOIN pgqueue.paused_queues p ON ((p.queue = n.queue)))
-     LEFT JOIN unfinished u ON ((u.queue = n.queue)))
-     LEFT JOIN finished f ON ((f.queue = n.queue)))
-     LEFT JOIN recent r ON ((r.queue = n.queue)))
-     LEFT JOIN dead d ON ((d.queue = n.queue)))
-     LEFT JOIN failed b ON ((b.queue = n.queue)));
+    d.oldest_due_age,
+    round((COALESCE(r.done, (0)::numeric) / 5.0), 1) AS throughput,
+    round((COALESCE(r.failed, (0)::numeric) / 5.0), 1) AS failures,
+    COALESCE(d.estimated, false) AS estimated,
+    COALESCE(h.estimated, false) AS history_estimated
+   FROM ((pgqueue.depths() d(queue, paused, scheduled, blocked, ready, running, dead, oldest_due_age, estimated)
+     FULL JOIN pgqueue.history_depths() h(queue, succeeded, cancelled, estimated) ON ((h.queue = d.queue)))
+     LEFT JOIN rates r ON ((r.queue = COALESCE(d.queue, h.queue))));
 CREATE TABLE pgqueue.schedule_ticks (
     schedule text NOT NULL,
     tick_at timestamp with time zone NOT NULL,
@@ -5144,6 +5499,64 @@ CREATE TABLE pgqueue.settings (
     CONSTRAINT settings_retention_check CHECK ((retention >= '1 day'::interval))
 );
 COMMENT ON COLUMN pgqueue.settings.max_losses IS 'workers that a job may lose while it runs alone before it becomes a dead letter; it runs alone from its first loss on';
+CREATE VIEW pgqueue.statistics AS
+ SELECT minute,
+    queue,
+    task,
+    succeeded,
+    failed,
+    dead,
+    cancelled,
+    lost,
+    snoozed,
+    released,
+    wait_seconds,
+    wait_buckets,
+    run_seconds,
+    run_buckets
+   FROM pgqueue.statistics_minutes m;
+CREATE TABLE pgqueue.statistics_state (
+    only_row boolean DEFAULT true NOT NULL,
+    folded_to timestamp with time zone NOT NULL,
+    stretch_seconds double precision DEFAULT 10 NOT NULL,
+    sampled_minute timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    summarized_day date DEFAULT '2000-01-01'::date NOT NULL,
+    finished_ranges bigint DEFAULT 0 NOT NULL,
+    attempts_ranges bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT statistics_state_only_row_check CHECK (only_row)
+)
+WITH (fillfactor='50');
+CREATE TABLE pgqueue.statistics_sums (
+    queue text NOT NULL,
+    task text NOT NULL,
+    succeeded bigint NOT NULL,
+    failed bigint NOT NULL,
+    dead bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    lost bigint NOT NULL,
+    snoozed bigint NOT NULL,
+    released bigint NOT NULL,
+    wait_seconds double precision NOT NULL,
+    wait_buckets bigint[] NOT NULL,
+    run_seconds double precision NOT NULL,
+    run_buckets bigint[] NOT NULL
+)
+WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000');
+CREATE VIEW pgqueue.statistics_totals AS
+ SELECT queue,
+    task,
+    succeeded,
+    failed,
+    dead,
+    cancelled,
+    lost,
+    snoozed,
+    released,
+    wait_seconds,
+    wait_buckets,
+    run_seconds,
+    run_buckets
+   FROM pgqueue.statistics_sums s;
 CREATE VIEW pgqueue.steps AS
  SELECT job_id,
     name,
@@ -5154,6 +5567,26 @@ CREATE VIEW pgqueue.steps AS
             ELSE NULL::jsonb
         END AS result
    FROM pgqueue.job_steps s;
+CREATE TABLE pgqueue.worker_processes (
+    id bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    heartbeat_at timestamp with time zone NOT NULL,
+    lost_at timestamp with time zone,
+    lease interval NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    pid integer NOT NULL,
+    concurrency integer NOT NULL,
+    running integer DEFAULT 0 NOT NULL,
+    rescued boolean DEFAULT false NOT NULL,
+    listener_pid integer,
+    listener_at timestamp with time zone,
+    host text NOT NULL,
+    queues text[] NOT NULL,
+    tasks text[] NOT NULL,
+    version text,
+    CONSTRAINT worker_processes_lease_check CHECK ((lease > '00:00:00'::interval))
+)
+WITH (fillfactor='50');
 CREATE VIEW pgqueue.workers AS
  SELECT id,
     host,
@@ -5219,6 +5652,8 @@ ALTER TABLE ONLY pgqueue.compatibility
     ADD CONSTRAINT compatibility_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgqueue.dead_jobs
     ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.depth_minutes
+    ADD CONSTRAINT depth_minutes_pkey PRIMARY KEY (minute, queue);
 ALTER TABLE ONLY pgqueue.failover_jobs
     ADD CONSTRAINT failover_jobs_pkey PRIMARY KEY (system_identifier, timeline, job_id, worker_id, finding);
 ALTER TABLE ONLY pgqueue.failovers
@@ -5263,11 +5698,18 @@ ALTER TABLE ONLY pgqueue.schedule_ticks
     ADD CONSTRAINT schedule_ticks_pkey PRIMARY KEY (schedule, tick_at);
 ALTER TABLE ONLY pgqueue.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY pgqueue.statistics_minutes
+    ADD CONSTRAINT statistics_minutes_pkey PRIMARY KEY (minute, queue, task);
+ALTER TABLE ONLY pgqueue.statistics_state
+    ADD CONSTRAINT statistics_state_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY pgqueue.statistics_sums
+    ADD CONSTRAINT statistics_sums_pkey PRIMARY KEY (queue, task);
 ALTER TABLE ONLY pgqueue.worker_processes
     ADD CONSTRAINT worker_processes_pkey PRIMARY KEY (id);
 CREATE INDEX attempt_lines_job ON ONLY pgqueue.attempt_lines USING btree (job_id, attempt);
 CREATE INDEX audit_log_at ON pgqueue.audit_log USING btree (at);
 CREATE INDEX dead_jobs_queue ON pgqueue.dead_jobs USING btree (queue, id);
+CREATE INDEX dead_jobs_time ON pgqueue.dead_jobs USING btree (died_at);
 CREATE INDEX finished_jobs_id ON ONLY pgqueue.finished_jobs USING btree (id);
 CREATE INDEX finished_jobs_key ON ONLY pgqueue.finished_jobs USING btree (queue, key) WHERE (key IS NOT NULL);
 CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
@@ -5319,6 +5761,12 @@ GRANT ALL ON FUNCTION pgqueue.beat(worker_id bigint, running integer, listener_p
 REVOKE ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.bucket_bounds() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.bucket_bounds() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.bucket_bounds() TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.bucket_of(seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.bucket_of(seconds double precision) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.bucket_of(seconds double precision) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.call_waiting(name text, key text, free bigint, at timestamp with time zone) TO pgqueue_admin;
@@ -5362,6 +5810,9 @@ REVOKE ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval
 GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_viewer;
 GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.depths() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.depths() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.depths() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.drop_day(partition text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.drop_day(partition text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.drop_day(partition text) TO pgqueue_admin;
@@ -5416,6 +5867,12 @@ GRANT ALL ON FUNCTION pgqueue.flow_parents(job_id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.fold_nodes() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.fold_nodes() TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.fold_nodes() TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.fold_statistics(lag interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.fold_statistics(lag interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.fold_statistics(lag interval) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.fold_window(from_at timestamp with time zone, to_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.fold_window(from_at timestamp with time zone, to_at timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.fold_window(from_at timestamp with time zone, to_at timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.gate(ids bigint[], queue text, tasks text[], at timestamp with time zone, room integer) TO pgqueue_admin;
@@ -5438,6 +5895,9 @@ GRANT ALL ON FUNCTION pgqueue.hand_on(queue text, group_key text, at timestamp w
 REVOKE ALL ON FUNCTION pgqueue.hand_on_idle() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.history_depths() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.history_depths() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.history_depths() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) TO pgqueue_admin;
@@ -5512,6 +5972,9 @@ GRANT ALL ON FUNCTION pgqueue.meet_holders(jobs jsonb, ids bigint[], at timestam
 REVOKE ALL ON FUNCTION pgqueue.misses(condition text, outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.misses(condition text, outcome text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.misses(condition text, outcome text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.named_queues(queues text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.named_queues(queues text[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.named_queues(queues text[]) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.new_job_error(job jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.new_job_error(job jsonb) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.new_job_error(job jsonb) TO pgqueue_admin;
@@ -5595,6 +6058,9 @@ GRANT ALL ON FUNCTION pgqueue.role_name(kind text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.role_rights(kind text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgqueue.run_schedule(name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.run_schedule(name text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.sample_depths(minute timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sample_depths(minute timestamp with time zone) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sample_depths(minute timestamp with time zone) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) TO pgqueue_admin;
@@ -5650,6 +6116,12 @@ GRANT ALL ON FUNCTION pgqueue.stored_state(id bigint) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.stored_steps(id bigint, token bigint, name text) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.sum_buckets(a bigint[], b bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.sum_buckets(a bigint[], b bigint[]) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.sum_buckets(a bigint[], b bigint[]) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.summarize_history(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.summarize_history(day date) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.summarize_history(day date) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.sweep_cancel_requests() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.sweep_cancel_requests() TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.sweep_cancel_requests() TO pgqueue_admin;
@@ -5772,6 +6244,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_wo
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.cancel_requests TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.compatibility TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.compatibility TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.depth_minutes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.depth_minutes TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.depth_history TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.depth_history TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.depth_history TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failover_jobs TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failover_jobs TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.failovers TO pgqueue_worker;
@@ -5827,8 +6304,8 @@ GRANT SELECT ON TABLE pgqueue.queue_quotas TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queue_quotas TO pgqueue_admin;
 GRANT SELECT,USAGE ON SEQUENCE pgqueue.queue_quotas_number_seq TO pgqueue_worker;
 GRANT SELECT,USAGE ON SEQUENCE pgqueue.queue_quotas_number_seq TO pgqueue_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_worker;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_minutes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_minutes TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.queues TO pgqueue_admin;
@@ -5839,9 +6316,21 @@ GRANT SELECT ON TABLE pgqueue.schedules TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.schedules TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.settings TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.settings TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.statistics TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.statistics TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.statistics TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_state TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_state TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_sums TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.statistics_sums TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.statistics_totals TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.statistics_totals TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.statistics_totals TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.steps TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.worker_processes TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_admin;

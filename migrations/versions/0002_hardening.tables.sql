@@ -64,3 +64,70 @@ create table pgqueue.attempt_lines (
   lines     jsonb       not null            -- of {at, level, logger, message, fields, exception} and one {left_out}
 ) partition by range (logged_at);
 create index attempt_lines_job on pgqueue.attempt_lines (job_id, attempt);
+
+-- What attempts came to, a row for each minute, queue and task (fold_statistics, view statistics); kept for 7 days. Buckets by bucket_bounds.
+create table pgqueue.statistics_minutes (
+  minute       timestamptz      not null,
+  queue        text             not null,
+  task         text             not null,
+  succeeded    bigint           not null,
+  failed       bigint           not null,
+  dead         bigint           not null,
+  cancelled    bigint           not null,
+  lost         bigint           not null,
+  snoozed      bigint           not null,
+  released     bigint           not null,
+  wait_seconds double precision not null,
+  wait_buckets bigint[]         not null,
+  run_seconds  double precision not null,
+  run_buckets  bigint[]         not null,
+  primary key (minute, queue, task)
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+-- The same since the installation, for ever: counters (view statistics_totals).
+create table pgqueue.statistics_sums (
+  queue        text             not null,
+  task         text             not null,
+  succeeded    bigint           not null,
+  failed       bigint           not null,
+  dead         bigint           not null,
+  cancelled    bigint           not null,
+  lost         bigint           not null,
+  snoozed      bigint           not null,
+  released     bigint           not null,
+  wait_seconds double precision not null,
+  wait_buckets bigint[]         not null,
+  run_seconds  double precision not null,
+  run_buckets  bigint[]         not null,
+  primary key (queue, task)
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+-- How deep each queue was, a sample a minute (view depth_history); kept for 7 days.
+create table pgqueue.depth_minutes (
+  minute             timestamptz not null,
+  queue              text        not null,
+  scheduled          bigint      not null,
+  blocked            bigint      not null,
+  ready              bigint      not null,
+  running            bigint      not null,
+  dead               bigint      not null,
+  oldest_due_seconds double precision,
+  estimated          boolean     not null,
+  primary key (minute, queue)
+);
+
+-- How far the fold has come, one row: the history up to folded_to is in the statistics; a window as long as stretch_seconds took a moment to
+-- read; the last sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
+create table pgqueue.statistics_state (
+  only_row        boolean          primary key default true check (only_row),
+  folded_to       timestamptz      not null,
+  stretch_seconds double precision not null default 10,
+  sampled_minute  timestamptz      not null default '-infinity',
+  summarized_day  date             not null default '2000-01-01',
+  finished_ranges bigint           not null default 0,
+  attempts_ranges bigint           not null default 0
+) with (fillfactor = 50);
+insert into pgqueue.statistics_state (folded_to) values (clock_timestamp());
+
+-- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
+create index dead_jobs_time on pgqueue.dead_jobs (died_at);

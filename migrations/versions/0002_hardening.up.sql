@@ -57,14 +57,73 @@ create table pgqueue.audit_log (
   db_user text        not null
 );
 create index audit_log_at on pgqueue.audit_log (at);
--- What handlers logged, for their attempts: first and last lines, masked by the worker. By day, like the attempts.
-create table pgqueue.attempt_lines (
-  job_id    bigint      not null,
-  logged_at timestamptz not null,
-  attempt   integer     not null,
-  lines     jsonb       not null            -- of {at, level, logger, message, fields, exception} and one {left_out}
-) partition by range (logged_at);
-create index attempt_lines_job on pgqueue.attempt_lines (job_id, attempt);
+
+-- What attempts came to, a row for each minute, queue and task (fold_statistics, view statistics); kept for 7 days. Buckets by bucket_bounds.
+create table pgqueue.statistics_minutes (
+  minute       timestamptz      not null,
+  queue        text             not null,
+  task         text             not null,
+  succeeded    bigint           not null,
+  failed       bigint           not null,
+  dead         bigint           not null,
+  cancelled    bigint           not null,
+  lost         bigint           not null,
+  snoozed      bigint           not null,
+  released     bigint           not null,
+  wait_seconds double precision not null,
+  wait_buckets bigint[]         not null,
+  run_seconds  double precision not null,
+  run_buckets  bigint[]         not null,
+  primary key (minute, queue, task)
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+-- The same since the installation, for ever: counters (view statistics_totals).
+create table pgqueue.statistics_sums (
+  queue        text             not null,
+  task         text             not null,
+  succeeded    bigint           not null,
+  failed       bigint           not null,
+  dead         bigint           not null,
+  cancelled    bigint           not null,
+  lost         bigint           not null,
+  snoozed      bigint           not null,
+  released     bigint           not null,
+  wait_seconds double precision not null,
+  wait_buckets bigint[]         not null,
+  run_seconds  double precision not null,
+  run_buckets  bigint[]         not null,
+  primary key (queue, task)
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+-- How deep each queue was, a sample a minute (view depth_history); kept for 7 days.
+create table pgqueue.depth_minutes (
+  minute             timestamptz not null,
+  queue              text        not null,
+  scheduled          bigint      not null,
+  blocked            bigint      not null,
+  ready              bigint      not null,
+  running            bigint      not null,
+  dead               bigint      not null,
+  oldest_due_seconds double precision,
+  estimated          boolean     not null,
+  primary key (minute, queue)
+);
+
+-- How far the fold has come, one row: the history up to folded_to is in the statistics; a window as long as stretch_seconds took a moment to
+-- read; the last sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
+create table pgqueue.statistics_state (
+  only_row        boolean          primary key default true check (only_row),
+  folded_to       timestamptz      not null,
+  stretch_seconds double precision not null default 10,
+  sampled_minute  timestamptz      not null default '-infinity',
+  summarized_day  date             not null default '2000-01-01',
+  finished_ranges bigint           not null default 0,
+  attempts_ranges bigint           not null default 0
+) with (fillfactor = 50);
+insert into pgqueue.statistics_state (folded_to) values (clock_timestamp());
+
+-- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
+create index dead_jobs_time on pgqueue.dead_jobs (died_at);
 
 -- functions/12_role_name.sql
 -- The role of a kind (producer, worker, viewer, admin). A schema with a long name has its hash in it: a role's name has at most 63 bytes;
@@ -108,7 +167,7 @@ begin
     raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
   end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
-  foreach _parent in array array['attempt_lines', 'finished_jobs', 'job_args', 'job_attempts'] loop
+  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop
       _day := first_day + _offset;
       _name := _parent || to_char(_day, '_YYYYMMDD');
@@ -724,50 +783,6 @@ begin
   set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
     (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
   where d.id = tell_undone.id;
-end $$;
--- functions/32_keep_logs.sql
--- Keeps what handlers logged, before their attempts are settled in the same transaction. `logs` is an array of {id, token, attempt,
--- worker_id, lines}. Fenced by the lease: lines go to the attempt that holds this token now, under the number that stands there, so that what
--- a worker says of a job that others have is passed over (I4), and a batch that is sent again finds no token any more. A handler that said `complete`
--- has settled its attempt itself: its lines go to the finished job of this attempt by this worker, whose id is random, once.
--- Makes the day's partition if nobody had. Locks nothing else.
-create function pgqueue.keep_logs(logs jsonb, at timestamptz) returns void
-language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
-#variable_conflict use_column
-declare
-  _day constant date := (at at time zone 'UTC')::date;
-begin
-  if to_regclass(format('%I.%I', pgqueue.schema_name(), 'attempt_lines' || to_char(_day, '_YYYYMMDD'))) is null then
-    perform pgqueue.make_partitions(_day, 2);
-  end if;
-  with given as materialized (
-    select distinct on (g.id, g.token) g.id, g.token, g.attempt, g.worker_id, g.lines
-    from jsonb_to_recordset(logs) as g (id bigint, token bigint, attempt integer, worker_id bigint, lines jsonb)
-    order by g.id, g.token
-  )
-  insert into pgqueue.attempt_lines (job_id, logged_at, attempt, lines)
-  select j.id, at, j.attempt, g.lines
-  from given g join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token
-  union all
-  select f.id, at, f.attempt, g.lines
-  from given g join pgqueue.finished_jobs f on f.id = g.id and f.attempt = g.attempt and f.worker_id = g.worker_id
-  where f.succeeded and f.finished_at > at - interval '1 day'
-    and not exists (select from pgqueue.attempt_lines l where l.job_id = f.id and l.attempt = f.attempt);
-end $$;
--- functions/33_step_logging.sql
--- A step whose attempts logged something: `keep_logs`, then `step`, in one transaction. A function of its own, so that steps without
--- lines cost what they did. Returns what `step` does. Locks: those of step.
-create function pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer,
-  priorities smallint[], marks_at timestamptz[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer)
-returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
-               timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  perform pgqueue.keep_logs(logs, clock_timestamp());
-  return query select s.kind, s.id, s.task, s.args, s.meta, s.attempt, s.failures, s.losses, s.max_attempts, s.timeout, s.priority, s.run_at,
-                      s.created_at, s.expired, s.key, s.group_key
-               from pgqueue.step(worker_id, epoch, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, done_ids, done_tokens,
-                                 outcomes, series) s;
 end $$;
 -- functions/34_claim_alone.sql
 -- Leases one due job that has to run alone, because it was there when a worker died, to a worker that runs nothing else now.
@@ -1727,58 +1742,6 @@ begin
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
   return cardinality(_ids);
 end $$;
--- functions/55_redrive.sql
-drop function pgqueue.redrive;
--- Makes dead jobs ready again, oldest first, all or those of a queue, a task, a list of ids, up to a limit, and returns how many. A job whose key
--- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
--- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
-create or replace function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null,
-  ids bigint[] default null) returns bigint
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
-#variable_conflict use_column
-declare
-  _ids bigint[];
-  _job record;
-  _holder bigint;
-begin
-  if redrive."limit" < 0 then
-    raise exception using errcode = 'PQ004', message = format('redrive: limit must not be negative, got %s', redrive."limit");
-  end if;
-  select coalesce(array_agg(c.id), '{}') into _ids
-  from (select d.id from pgqueue.dead_jobs d
-        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-          and (redrive.ids is null or d.id = any (redrive.ids))
-          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
-        order by d.id
-        limit redrive."limit"
-        for update of d skip locked) c;
-  for _job in
-    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
-    order by d.queue collate "C", d.key collate "C", d.id
-  loop
-    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
-    if _holder is not null then
-      _ids := array_remove(_ids, _job.id);
-    end if;
-  end loop;
-  begin
-    perform pgqueue.requeue_dead(_ids, clock_timestamp());
-  exception when others then
-    raise warning 'redrive: % (%); going on job by job', sqlerrm, sqlstate;
-    _ids := pgqueue.requeue_dead_singly(_ids);
-  end;
-  for _job in
-    select d.id, d.queue, d.key, k.job_id as holder
-    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
-    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
-      and (redrive.ids is null or d.id = any (redrive.ids)) and pgqueue.key_holds(k.job_id, k.until)
-    order by d.id
-    limit 1000
-  loop
-    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
-  end loop;
-  return cardinality(_ids);
-end $$;
 -- functions/57_backlog.sql
 -- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later and parked jobs do not count, and a
 -- message group with jobs under way counts once. Groups are in the arguments' table, which only jobs with gates are looked up in: as one join it
@@ -1878,44 +1841,6 @@ begin
                    pgqueue.schema_name(), _queues);
   end if;
   return true;
-end $$;
--- functions/58_remove.sql
--- Deletes a finished or dead job with its arguments, attempts, log lines, steps and, if it still holds one for a period, its key. Returns the state it
--- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
--- Locks: the job's row, then what belongs to it.
-create or replace function pgqueue.remove(id bigint) returns text
-language plpgsql as $$
-#variable_conflict use_column
-declare
-  _state text;
-  _job record;
-begin
-  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id
-             where p.id = remove.id and pgqueue.breaches(l.condition, p.outcome) > 0
-               and (select c.blocked from pgqueue.flow_nodes c where c.id = l.child_id)) then
-    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
-  end if;
-  loop
-    _state := pgqueue.stored_state(remove.id);
-    if _state is null then
-      perform pgqueue.unknown_job(remove.id);
-    elsif _state = 'dead' then
-      delete from pgqueue.dead_jobs d where d.id = remove.id returning d.queue, d.key into _job;
-      exit when found;
-    elsif _state in ('succeeded', 'cancelled') then
-      delete from pgqueue.finished_jobs f where f.id = remove.id returning f.queue, f.key into _job;
-      exit when found;
-    else
-      raise exception using errcode = 'PQ003', message = format('job %s is %s: cancel it first, or wait until it ends', id, _state);
-    end if;
-  end loop;
-  delete from pgqueue.job_args a where a.id = remove.id;
-  delete from pgqueue.job_attempts t where t.job_id = remove.id;
-  delete from pgqueue.attempt_lines l where l.job_id = remove.id;
-  delete from pgqueue.job_steps s where s.job_id = remove.id;
-  delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
-  delete from pgqueue.cancel_requests c where c.job_id = remove.id;
-  return _state;
 end $$;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is. A grant counts at least a microsecond, the resolution of a timestamp, and an
@@ -2146,6 +2071,405 @@ begin
   on conflict on constraint fair_weights_pkey do update set weight = excluded.weight where w.weight <> excluded.weight;
   return found;
 end $$;
+-- functions/67_summarize_history.sql
+-- Makes the summaries of the BRIN indexes by time for the pages of a day's history that have been filled, so that a fold reads the newest rows and
+-- not all since the last vacuum: autosummarize asks autovacuum, which comes once a minute and forgets what it cannot note. At most 500
+-- ranges of 32 pages a table and call; returns how many it made. The last range, which is being filled, stays without one: then inserting costs
+-- nothing more. With its owner's rights, as only owners may. Does without while vacuum has the table.
+-- Locks: the day's tables, SHARE UPDATE EXCLUSIVE, for 20 ms at most until it has them.
+create function pgqueue.summarize_history(day date) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '20ms' as $$
+#variable_conflict use_variable
+declare
+  _range_pages constant bigint := 32;  -- pages_per_range of the indexes
+  _state record;
+  _table regclass;
+  _index regclass;
+  _done bigint;
+  _ranges bigint;
+  _made bigint := 0;
+begin
+  select case when s.summarized_day = day then s.finished_ranges else 0 end as finished,
+         case when s.summarized_day = day then s.attempts_ranges else 0 end as attempts
+  into strict _state from pgqueue.statistics_state s;
+  foreach _table in array array[to_regclass(format('%I.%I', pgqueue.schema_name(), 'finished_jobs' || to_char(day, '_YYYYMMDD'))),
+                                to_regclass(format('%I.%I', pgqueue.schema_name(), 'job_attempts' || to_char(day, '_YYYYMMDD')))] loop
+    continue when _table is null;
+    _done := case when _table::text like '%finished_jobs%' then _state.finished else _state.attempts end;
+    _ranges := least(pg_relation_size(_table) / current_setting('block_size')::bigint / _range_pages - 1, _done + 500);
+    continue when _ranges <= _done;
+    select i.indexrelid::regclass into _index
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+    where i.indrelid = _table and a.amname = 'brin';
+    begin
+      perform brin_summarize_range(_index, r * _range_pages) from generate_series(_done, _ranges - 1) r;
+      _made := _made + _ranges - _done;
+      if _table::text like '%finished_jobs%' then
+        _state.finished := _ranges;
+      else
+        _state.attempts := _ranges;
+      end if;
+    exception when lock_not_available or deadlock_detected then
+      null;  -- vacuum has it, and makes them itself
+    end;
+  end loop;
+  update pgqueue.statistics_state s set summarized_day = day, finished_ranges = _state.finished, attempts_ranges = _state.attempts
+  where (s.summarized_day, s.finished_ranges, s.attempts_ranges) is distinct from (day, _state.finished, _state.attempts);
+  return _made;
+end $$;
+-- functions/68_fold_window.sql
+-- Two histograms as one.
+create function pgqueue.sum_buckets(a bigint[], b bigint[]) returns bigint[]
+language sql immutable parallel safe
+return array(select x.n + x.m from unnest(a, b) with ordinality as x (n, m, place) order by x.place);
+
+-- Adds the attempts that ended after from_at and not after to_at to the statistics. Returns how many. For fold_statistics, which makes sure
+-- that windows do not overlap. Attempts that are evidence of a dead letter are read there, those that a redrive put back into job_attempts by
+-- the time at which they ended: wherever one is, it is in one place at a time and counts by its own time.
+-- Locks: rows of the statistics.
+create function pgqueue.fold_window(from_at timestamptz, to_at timestamptz) returns bigint
+language plpgsql set enable_seqscan = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _attempts bigint;
+begin
+  with ended as (
+    select f.finished_at, f.queue, f.task, case when f.succeeded then 'succeeded' else 'cancelled' end as outcome,
+           date_part('epoch', f.started_at - f.run_at) as wait, date_part('epoch', f.finished_at - f.started_at) as run
+    from pgqueue.finished_jobs f
+    where f.finished_at > from_at and f.finished_at <= to_at and f.worker_id is not null
+    union all
+    select t.finished_at, j.queue, j.task, t.outcome, null,
+           case when t.outcome not in ('lost', 'released') then date_part('epoch', t.finished_at - t.started_at) end
+    from pgqueue.job_attempts t
+    cross join lateral (select q.queue, q.task from pgqueue.queued_jobs q where q.id = t.job_id
+                        union all
+                        select f.queue, f.task from pgqueue.finished_jobs f where f.id = t.job_id and f.finished_at > from_at
+                        limit 1) j
+    where t.logged_at > from_at and t.finished_at > from_at and t.finished_at <= to_at
+    union all
+    select e.finished_at, d.queue, d.task, e.outcome,
+           case when e.attempt = d.attempt then date_part('epoch', d.started_at - d.run_at) end,
+           case when e.outcome not in ('lost', 'released') then date_part('epoch', e.finished_at - e.started_at) end
+    from pgqueue.dead_jobs d
+    cross join lateral jsonb_to_recordset(d.attempts) as e (attempt integer, started_at timestamptz, finished_at timestamptz, outcome text)
+    where d.died_at > from_at and e.finished_at > from_at and e.finished_at <= to_at
+  ), counted as materialized (
+    select date_bin('1 minute', e.finished_at, '2000-01-01 00:00:00+00') as minute, e.queue, e.task, e.outcome,
+           pgqueue.bucket_of(e.wait) as wait_place, pgqueue.bucket_of(e.run) as run_place,
+           count(*) as n, sum(greatest(e.wait, 0)) as wait, sum(greatest(e.run, 0)) as run
+    from ended e group by 1, 2, 3, 4, 5, 6
+  ), minutes as (
+    select c.minute, c.queue, c.task,
+           coalesce(sum(c.n) filter (where c.outcome = 'succeeded'), 0)::bigint as succeeded,
+           coalesce(sum(c.n) filter (where c.outcome = 'failed'), 0)::bigint as failed,
+           coalesce(sum(c.n) filter (where c.outcome = 'dead'), 0)::bigint as dead,
+           coalesce(sum(c.n) filter (where c.outcome = 'cancelled'), 0)::bigint as cancelled,
+           coalesce(sum(c.n) filter (where c.outcome = 'lost'), 0)::bigint as lost,
+           coalesce(sum(c.n) filter (where c.outcome = 'snoozed'), 0)::bigint as snoozed,
+           coalesce(sum(c.n) filter (where c.outcome = 'released'), 0)::bigint as released,
+           coalesce(sum(c.wait), 0) as wait_seconds, coalesce(sum(c.run), 0) as run_seconds,
+           array_replace(array[sum(c.n) filter (where c.wait_place = 1), sum(c.n) filter (where c.wait_place = 2), sum(c.n) filter (where c.wait_place = 3),
+           sum(c.n) filter (where c.wait_place = 4), sum(c.n) filter (where c.wait_place = 5), sum(c.n) filter (where c.wait_place = 6), sum(c.n)
+           filter (where c.wait_place = 7), sum(c.n) filter (where c.wait_place = 8), sum(c.n) filter (where c.wait_place = 9), sum(c.n) filter (where
+           c.wait_place = 10), sum(c.n) filter (where c.wait_place = 11), sum(c.n) filter (where c.wait_place = 12), sum(c.n) filter (where
+           c.wait_place = 13), sum(c.n) filter (where c.wait_place = 14), sum(c.n) filter (where c.wait_place = 15), sum(c.n) filter (where
+           c.wait_place = 16)]::bigint[], null, 0) as wait_buckets,
+           array_replace(array[sum(c.n) filter (where c.run_place = 1), sum(c.n) filter (where c.run_place = 2), sum(c.n) filter (where c.run_place = 3),
+           sum(c.n) filter (where c.run_place = 4), sum(c.n) filter (where c.run_place = 5), sum(c.n) filter (where c.run_place = 6), sum(c.n) filter
+           (where c.run_place = 7), sum(c.n) filter (where c.run_place = 8), sum(c.n) filter (where c.run_place = 9), sum(c.n) filter (where
+           c.run_place = 10), sum(c.n) filter (where c.run_place = 11), sum(c.n) filter (where c.run_place = 12), sum(c.n) filter (where c.run_place =
+           13), sum(c.n) filter (where c.run_place = 14), sum(c.n) filter (where c.run_place = 15), sum(c.n) filter (where c.run_place =
+           16)]::bigint[], null, 0) as run_buckets
+    from counted c group by c.minute, c.queue, c.task
+  ), sums as (
+    select c.queue, c.task,
+           coalesce(sum(c.n) filter (where c.outcome = 'succeeded'), 0)::bigint as succeeded,
+           coalesce(sum(c.n) filter (where c.outcome = 'failed'), 0)::bigint as failed,
+           coalesce(sum(c.n) filter (where c.outcome = 'dead'), 0)::bigint as dead,
+           coalesce(sum(c.n) filter (where c.outcome = 'cancelled'), 0)::bigint as cancelled,
+           coalesce(sum(c.n) filter (where c.outcome = 'lost'), 0)::bigint as lost,
+           coalesce(sum(c.n) filter (where c.outcome = 'snoozed'), 0)::bigint as snoozed,
+           coalesce(sum(c.n) filter (where c.outcome = 'released'), 0)::bigint as released,
+           coalesce(sum(c.wait), 0) as wait_seconds, coalesce(sum(c.run), 0) as run_seconds,
+           array_replace(array[sum(c.n) filter (where c.wait_place = 1), sum(c.n) filter (where c.wait_place = 2), sum(c.n) filter (where c.wait_place = 3),
+           sum(c.n) filter (where c.wait_place = 4), sum(c.n) filter (where c.wait_place = 5), sum(c.n) filter (where c.wait_place = 6), sum(c.n)
+           filter (where c.wait_place = 7), sum(c.n) filter (where c.wait_place = 8), sum(c.n) filter (where c.wait_place = 9), sum(c.n) filter (where
+           c.wait_place = 10), sum(c.n) filter (where c.wait_place = 11), sum(c.n) filter (where c.wait_place = 12), sum(c.n) filter (where
+           c.wait_place = 13), sum(c.n) filter (where c.wait_place = 14), sum(c.n) filter (where c.wait_place = 15), sum(c.n) filter (where
+           c.wait_place = 16)]::bigint[], null, 0) as wait_buckets,
+           array_replace(array[sum(c.n) filter (where c.run_place = 1), sum(c.n) filter (where c.run_place = 2), sum(c.n) filter (where c.run_place = 3),
+           sum(c.n) filter (where c.run_place = 4), sum(c.n) filter (where c.run_place = 5), sum(c.n) filter (where c.run_place = 6), sum(c.n) filter
+           (where c.run_place = 7), sum(c.n) filter (where c.run_place = 8), sum(c.n) filter (where c.run_place = 9), sum(c.n) filter (where
+           c.run_place = 10), sum(c.n) filter (where c.run_place = 11), sum(c.n) filter (where c.run_place = 12), sum(c.n) filter (where c.run_place =
+           13), sum(c.n) filter (where c.run_place = 14), sum(c.n) filter (where c.run_place = 15), sum(c.n) filter (where c.run_place =
+           16)]::bigint[], null, 0) as run_buckets
+    from counted c group by c.queue, c.task
+  ), added as (
+    insert into pgqueue.statistics_minutes as m (minute, queue, task, succeeded, failed, dead, cancelled, lost, snoozed, released, wait_seconds, wait_buckets, run_seconds, run_buckets)
+    select s.minute, s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released, s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
+    from minutes s
+    on conflict (minute, queue, task)
+      do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
+      m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
+      excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+  ), grown as (
+    insert into pgqueue.statistics_sums as m (queue, task, succeeded, failed, dead, cancelled, lost, snoozed, released, wait_seconds, wait_buckets, run_seconds, run_buckets)
+    select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released, s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
+    from sums s
+    on conflict (queue, task)
+      do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
+      m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
+      excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+  )
+  select coalesce(sum(c.n), 0) into _attempts from counted c;
+  return _attempts;
+end $$;
+-- functions/68_named_queues.sql
+-- These queues, and those that have dead letters, are paused, or are served by a worker; with their dead letters, exact up to 20,000 of them in
+-- all, above that scaled up from pages drawn at random. For depths, with the rights that it has.
+create function pgqueue.named_queues(queues text[]) returns table (queue text, paused boolean, dead bigint, estimated boolean)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _most constant integer := 20000;
+  _drawn_pages constant integer := 500;
+  _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
+  _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
+begin
+  return query
+  with dead as (
+    select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
+    union all
+    select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) where not _exact group by d.queue
+  ), names as (
+    select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
+    union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
+  )
+  select n.queue, p.queue is not null, coalesce(d.dead, 0), not _exact
+  from names n left join dead d on d.queue = n.queue left join pgqueue.paused_queues p on p.queue = n.queue;
+end $$;
+-- functions/69_bucket_bounds.sql
+-- The upper bounds of the buckets of every histogram here, in seconds, themselves included; one more bucket is open. The same that workers'
+-- own metrics have (pgqueue/worker/tally.py).
+create function pgqueue.bucket_bounds() returns double precision[]
+language sql immutable parallel safe
+return array[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]::double precision[];
+
+-- The bucket of so many seconds, from 1 to 16: the first whose bound is not below. Counted from above, because width_bucket puts a bound itself
+-- into the bucket that follows.
+create function pgqueue.bucket_of(seconds double precision) returns integer
+language sql immutable parallel safe
+return 16 - width_bucket(- seconds, array[-1800, -300, -60, -30, -10, -5, -2.5, -1, -0.5, -0.25, -0.1, -0.05, -0.025, -0.01, -0.005]::double precision[]);
+-- functions/69_depths.sql
+-- Every queue that has unfinished jobs or dead letters, is paused, or is served by a worker: its jobs by state and how long its oldest due job
+-- has waited, now. Bounded, whatever there is (benchmarks/numbers.py: under 25 ms with 5,000,000 jobs):
+--   a table of up to 1,200 pages is read as it is, and all is exact;
+--   of a larger one 500 pages are drawn at random and what is on them scaled up. Queues that seem small are counted through the index of the
+--   claims, up to a bound on rows that they share: those that end below it are exact, the rest are `estimated`.
+-- oldest_due_age is looked up in that index for each queue and priority. The index is left alone when so many dead rows await vacuum (a
+-- transaction that pins the xmin horizon) that walking over their entries would be what costs: then all is from the drawn pages.
+-- Blocked jobs are never due. With its owner's rights: viewers may see the numbers, not the jobs. Locks nothing.
+create function pgqueue.depths() returns table (queue text, paused boolean, scheduled bigint, blocked bigint, ready bigint, running bigint, dead bigint,
+  oldest_due_age interval, estimated boolean)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_hashjoin = on set jit = off as $$
+#variable_conflict use_column
+declare
+  _small_pages constant integer := 1200;
+  _drawn_pages constant integer := 500;
+  _rows constant integer := 10000;
+  _dead_most constant integer := 200000;
+  _at constant timestamptz := clock_timestamp();
+  _table constant regclass := to_regclass(format('%I.%I', pgqueue.schema_name(), 'queued_jobs'));
+  _pages constant bigint := pg_relation_size(_table) / current_setting('block_size')::integer;
+  _indexed constant boolean := pg_stat_get_dead_tuples(_table) < _dead_most;
+begin
+  if _pages <= _small_pages then
+    return query
+    with unfinished as (
+      select j.queue,
+             count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
+             count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
+             count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
+             count(*) filter (where j.worker_id is not null) as running,
+             min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
+      from pgqueue.queued_jobs j group by j.queue
+    )
+    select n.queue, n.paused, coalesce(u.scheduled, 0), coalesce(u.blocked, 0), coalesce(u.ready, 0), coalesce(u.running, 0), n.dead,
+           _at - u.oldest_due, n.estimated
+    from pgqueue.named_queues(array(select u.queue from unfinished u)) n left join unfinished u on u.queue = n.queue;
+    return;
+  end if;
+  return query
+  with recursive lines (queue, priority) as (
+    (select j.queue, j.priority from pgqueue.queued_jobs j where _indexed and not j.suspect order by j.queue, j.priority limit 1)
+    union all
+    select n.queue, n.priority from lines l, lateral (
+      select j.queue, j.priority from pgqueue.queued_jobs j
+      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1) n
+  ), known as materialized (
+    select l.queue, l.priority from lines l limit 2000
+  ), drawn as materialized (
+    select j.queue, j.worker_id is not null as running, j.run_at, j.suspect
+    from pgqueue.queued_jobs j tablesample system (100.0 * _drawn_pages / _pages)
+  ), guessed as (
+    select d.queue,
+           count(*) filter (where not d.running and d.run_at > _at and d.run_at < 'infinity') as scheduled,
+           count(*) filter (where not d.running and d.run_at = 'infinity') as blocked,
+           count(*) filter (where not d.running and d.run_at <= _at) as ready,
+           count(*) filter (where d.running) as running,
+           min(d.run_at) filter (where not d.running and d.run_at <= _at) as oldest_due
+    from drawn d group by d.queue
+  ), names as materialized (
+    select k.queue from known k union select g.queue from guessed g
+  ), room as materialized (  -- rows of each queue that may be read
+    select least(_rows, 2 * _rows / greatest(count(*), 1)) as most from names n
+  ), counted as (
+    select n.queue, c.met, c.scheduled, c.blocked, c.ready, c.running, c.oldest_due
+    from names n, room r, lateral (
+      select count(*) as met,
+             count(*) filter (where x.worker_id is null and x.run_at > _at and x.run_at < 'infinity') as scheduled,
+             count(*) filter (where x.worker_id is null and x.run_at = 'infinity') as blocked,
+             count(*) filter (where x.worker_id is null and x.run_at <= _at) as ready,
+             count(*) filter (where x.worker_id is not null) as running,
+             min(x.run_at) filter (where x.worker_id is null and x.run_at <= _at) as oldest_due
+      from (select j.worker_id, j.run_at from pgqueue.queued_jobs j where not j.suspect and j.queue = n.queue limit r.most + 1) x) c
+    where _indexed
+  ), suspects as (
+    select j.queue,
+           count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
+           count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
+           count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
+           count(*) filter (where j.worker_id is not null) as running,
+           min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
+    from (select x.queue, x.worker_id, x.run_at from pgqueue.queued_jobs x where _indexed and x.suspect limit 10000) j group by j.queue
+  ), oldest as (
+    select k.queue, min(f.run_at) as oldest_due
+    from known k, lateral (
+      select j.run_at from pgqueue.queued_jobs j
+      where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
+      order by j.run_at limit 1) f
+    group by k.queue
+  ), found as (
+    select n.queue, _pages::double precision / _drawn_pages as scale, coalesce(c.met <= r.most, false) as exact, c, g, s,
+           least(o.oldest_due, c.oldest_due, g.oldest_due, s.oldest_due) as oldest_due
+    from (select x.queue from names x union select y.queue from suspects y) n
+    cross join room r
+    left join counted c on c.queue = n.queue
+    left join guessed g on g.queue = n.queue
+    left join suspects s on s.queue = n.queue
+    left join oldest o on o.queue = n.queue
+  ), depth as (
+    select f.queue, f.exact, f.oldest_due,
+           case when f.exact then (f.c).scheduled + coalesce((f.s).scheduled, 0) else greatest(((f.g).scheduled * f.scale)::bigint, (f.c).scheduled, 0) end as scheduled,
+           case when f.exact then (f.c).blocked + coalesce((f.s).blocked, 0) else greatest(((f.g).blocked * f.scale)::bigint, (f.c).blocked, 0) end as blocked,
+           case when f.exact then (f.c).ready + coalesce((f.s).ready, 0) else greatest(((f.g).ready * f.scale)::bigint, (f.c).ready, 0) end as ready,
+           case when f.exact then (f.c).running + coalesce((f.s).running, 0) else greatest(((f.g).running * f.scale)::bigint, (f.c).running, 0) end as running
+    from found f
+  )
+  select n.queue, n.paused, coalesce(d.scheduled, 0), coalesce(d.blocked, 0), coalesce(d.ready, 0), coalesce(d.running, 0), n.dead, _at - d.oldest_due,
+         n.estimated or not coalesce(d.exact, _indexed)
+  from pgqueue.named_queues(array(select d.queue from depth d)) n left join depth d on d.queue = n.queue;
+end $$;
+-- functions/69_fold_statistics.sql
+-- Adds what attempts came to since the last fold to the statistics: by minute, queue and task, and in all. Returns how many attempts it
+-- added, null when another session is at it. Reads the history itself (finished_jobs, job_attempts, dead_jobs with their evidence), so that
+-- enqueue, claim and settle pay nothing: what ended between the mark (statistics_state.folded_to) and `lag` ago, through the BRIN indexes, for which
+-- it makes the summaries first. The mark moves in the same transaction: each attempt counts once, whoever calls, whoever dies (held by
+-- tests/sql/test_statistics.py against the view attempts). Missed is what was not there to be read when its time was folded: what was
+-- committed more than `lag` after it ended (a handler's own transaction that stays open after ctx.complete, a cancel in a long transaction),
+-- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
+-- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
+-- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
+-- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
+-- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
+create function pgqueue.fold_statistics(lag interval default '5 s') returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _began constant timestamptz := clock_timestamp();
+  _end constant timestamptz := _began - lag;
+  _attempts bigint := 0;
+  _from timestamptz;
+  _to timestamptz;
+  _stretch double precision;
+  _took double precision;
+  _window_began timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
+    return null;
+  end if;
+  select greatest(s.folded_to, _end - interval '7 days'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  if _from < _end then
+    perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
+  end if;
+  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+    _window_began := clock_timestamp();
+    _to := least(_end, _from + make_interval(secs => _stretch));
+    _attempts := _attempts + pgqueue.fold_window(_from, _to);
+    _took := extract(epoch from clock_timestamp() - _window_began);
+    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _from := _to;
+  end loop;
+  update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;
+  perform pgqueue.sample_depths(date_trunc('minute', _began, 'UTC'));
+  return _attempts;
+end $$;
+-- functions/69_sample_depths.sql
+-- Takes the sample of depths() for this minute, if nobody has, of queues that have something in them or had at the last sample; deletes what is older
+-- than 7 days, 20,000 rows of each table at most, oldest first. Returns how many queues it noted. For fold_statistics, under its advisory lock.
+create function pgqueue.sample_depths(minute timestamptz) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  _last timestamptz;
+  _oldest constant timestamptz := sample_depths.minute - interval '7 days';
+  _noted bigint;
+begin
+  select s.sampled_minute into strict _last from pgqueue.statistics_state s;
+  if sample_depths.minute <= _last then
+    return 0;
+  end if;
+  with now as materialized (
+    select d.queue, d.scheduled, d.blocked, d.ready, d.running, d.dead, date_part('epoch', d.oldest_due_age) as oldest_due_seconds, d.estimated
+    from pgqueue.depths() d where d.scheduled + d.blocked + d.ready + d.running + d.dead > 0
+  )
+  insert into pgqueue.depth_minutes (minute, queue, scheduled, blocked, ready, running, dead, oldest_due_seconds, estimated)
+  select sample_depths.minute, n.queue, n.scheduled, n.blocked, n.ready, n.running, n.dead, n.oldest_due_seconds, n.estimated from now n
+  union all
+  select sample_depths.minute, p.queue, 0, 0, 0, 0, 0, null, false
+  from pgqueue.depth_minutes p
+  where p.minute = _last and p.scheduled + p.blocked + p.ready + p.running + p.dead > 0 and not exists (select from now n where n.queue = p.queue);
+  get diagnostics _noted = row_count;
+  update pgqueue.statistics_state s set sampled_minute = sample_depths.minute;
+  delete from pgqueue.depth_minutes d using (select x.minute, x.queue from pgqueue.depth_minutes x where x.minute < _oldest order by x.minute limit 20000) o
+  where d.minute = o.minute and d.queue = o.queue;
+  delete from pgqueue.statistics_minutes m
+  using (select x.minute, x.queue, x.task from pgqueue.statistics_minutes x where x.minute < _oldest order by x.minute limit 20000) o
+  where m.minute = o.minute and m.queue = o.queue and m.task = o.task;
+  return _noted;
+end $$;
+-- functions/69_view_statistics.sql
+-- What attempts came to, by the minute in which they ended: the view `attempts` counted up, but for the newest seconds (fold_statistics says what
+-- else can be missing). Buckets are counts by bucket_bounds(), not cumulative, the last one open. 7 days.
+create view pgqueue.statistics as
+select m.minute, m.queue, m.task, m.succeeded, m.failed, m.dead, m.cancelled, m.lost, m.snoozed, m.released,
+       m.wait_seconds, m.wait_buckets, m.run_seconds, m.run_buckets
+from pgqueue.statistics_minutes m;
+
+-- The same since the installation of 0.2 (or of this schema, when later): counters, which only grow.
+create view pgqueue.statistics_totals as
+select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released,
+       s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
+from pgqueue.statistics_sums s;
+
+-- How deep each queue was, a sample a minute, of queues that had something in them then or a minute before. 7 days.
+create view pgqueue.depth_history as
+select d.minute, d.queue, d.scheduled, d.blocked, d.ready, d.running, d.dead, d.oldest_due_seconds, d.estimated
+from pgqueue.depth_minutes d;
 -- functions/70_view_jobs.sql
 -- Every job, unfinished and finished alike, one row each, until retention drops it. To page through millions, query the physical tables.
 -- A suspect was there when a worker died: it runs alone, and waits until some worker has nothing else or a process of its own.
@@ -2177,13 +2501,38 @@ select d.id, d.task, d.queue, 'dead',
        null, d.failures, d.losses, null, d.timeout, d.suspect
 from pgqueue.dead_jobs d
 left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
--- functions/71_view_attempt_logs.sql
--- What the handlers of ended attempts logged, as far as that was captured: `lines` is an array, oldest first, of objects {at, level, logger,
--- message} with perhaps fields, exception and cut, and one {left_out} where lines were left out. Masked by the worker that wrote them.
--- Contents are null for who may not read job_args: that grant is the right to see them, in every view. It is asked once a query.
-create view pgqueue.attempt_logs as
-select l.job_id, l.attempt, l.logged_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then l.lines end as lines
-from pgqueue.attempt_lines l;
+-- functions/71_history_depths.sql
+-- How many succeeded and cancelled jobs of each queue the history holds: exact up to 20,000 of them, above that scaled up from 500 pages drawn at
+-- random, and of queues that are not on them what the counters say, when that is less than one page would mean. Bounded, for the view of queues.
+-- With its owner's rights: viewers may see the numbers, not the jobs. Locks nothing.
+create function pgqueue.history_depths() returns table (queue text, succeeded bigint, cancelled bigint, estimated boolean)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+declare
+  _most constant integer := 20000;
+  _drawn_pages constant integer := 500;
+  _pages bigint;
+  _scale double precision;
+begin
+  if (select count(*) <= _most from (select from pgqueue.finished_jobs f limit _most + 1) x) then
+    return query
+    select f.queue, count(*) filter (where f.succeeded), count(*) filter (where not f.succeeded), false from pgqueue.finished_jobs f group by f.queue;
+    return;
+  end if;
+  select sum(pg_relation_size(i.inhrelid)) / current_setting('block_size')::integer into _pages
+  from pg_inherits i where i.inhparent = to_regclass(format('%I.%I', pgqueue.schema_name(), 'finished_jobs'));
+  _scale := greatest(1, _pages::double precision / _drawn_pages);
+  return query
+  with drawn as (
+    select f.queue, count(*) filter (where f.succeeded) as succeeded, count(*) filter (where not f.succeeded) as cancelled
+    from pgqueue.finished_jobs f tablesample system (100.0 / _scale) group by f.queue
+  ), counters as (
+    select s.queue, sum(s.succeeded) as succeeded, sum(s.cancelled) as cancelled from pgqueue.statistics_sums s group by s.queue
+  )
+  select coalesce(d.queue, c.queue), coalesce((d.succeeded * _scale)::bigint, least(c.succeeded::bigint, (_scale * 40)::bigint), 0),
+         coalesce((d.cancelled * _scale)::bigint, least(c.cancelled::bigint, (_scale * 40)::bigint), 0), true
+  from drawn d full join counters c on c.queue = d.queue;
+end $$;
 -- functions/71_view_attempts.sql
 -- Every attempt that came to an end, with its outcome; those that ended their job are told by its history row.
 -- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
@@ -2199,6 +2548,26 @@ union all
 select d.id, e.attempt, e.worker_id, e.started_at, e.finished_at, e.outcome, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then e.error end
 from pgqueue.dead_jobs d,
      jsonb_to_recordset(d.attempts) as e (attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz, outcome text, error jsonb);
+-- functions/72_view_queues.sql
+-- Every queue that has jobs, is paused, or is served by a worker: one count per state, how long its oldest due job has waited, and jobs a minute
+-- over the last 5 minutes. What is unfinished and dead is from depths(), what is in the history from history_depths(): both bounded, exact
+-- while little is there, estimates (marked) above. The rates are from the statistics, which the keeper folds every few seconds.
+create or replace view pgqueue.queues as
+with rates as (
+  select m.queue, sum(m.succeeded * w.weight) as done, sum((m.failed + m.lost + m.dead) * w.weight) as failed
+  from pgqueue.statistics_minutes m
+  cross join lateral (select least(1, date_part('epoch', m.minute + interval '6 minutes' - now()) / 60)::numeric as weight) w
+  where m.minute > now() - interval '6 minutes' group by m.queue
+)
+select coalesce(d.queue, h.queue) as queue, coalesce(d.paused, false) as paused,
+       coalesce(d.scheduled, 0) as scheduled, coalesce(d.blocked, 0) as blocked, coalesce(d.ready, 0) as ready, coalesce(d.running, 0) as running,
+       coalesce(h.succeeded, 0) as succeeded, coalesce(h.cancelled, 0) as cancelled, coalesce(d.dead, 0) as dead,
+       d.oldest_due_age,
+       round(coalesce(r.done, 0) / 5.0, 1) as throughput, round(coalesce(r.failed, 0) / 5.0, 1) as failures,
+       coalesce(d.estimated, false) as estimated, coalesce(h.estimated, false) as history_estimated
+from pgqueue.depths() d
+full join pgqueue.history_depths() h on h.queue = d.queue
+left join rates r on r.queue = coalesce(d.queue, h.queue);
 -- functions/73_view_workers.sql
 -- Every worker process, the lost ones of the last day too: alive while its heartbeat is younger than its lease. A version that is null: 0.1.0.
 create or replace view pgqueue.workers as
@@ -2282,28 +2651,6 @@ from lines l, lateral (
 where h.worker_id is null
   and exists (select from known k where k.queue = h.queue)
   and not exists (select from known k where k.queue = h.queue and k.task = h.task);
--- functions/80_expired_days.sql
--- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
--- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
-create or replace function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  with kept as (
-    select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
-  ), days as (
-    select p.relname::text as parent, c.relname::text as partition, to_date(right(c.relname, 8), 'YYYYMMDD') as day,
-           coalesce(i.inhdetachpending, false) as pending
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
-    left join pg_catalog.pg_class p on p.oid = i.inhparent
-    where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
-      and c.relname ~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$'
-  )
-  select d.parent, d.partition, d.day, d.pending
-  from days d, kept k
-  where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
-  order by d.day, d.partition
-$$;
 -- functions/82_drop_day.sql
 -- Drops a daily partition that retention does not keep, for a worker that owns no table; the owner detaches concurrently instead. Returns
 -- whether it did: not one that retention keeps, nor arguments that some job still needs, whoever asks. Gives up after a quarter of a
@@ -2507,7 +2854,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
@@ -2565,5 +2912,3 @@ revoke execute on all functions in schema pgqueue from public;
 -- A role that may not make roles migrates all the same: see `pgq grants`.
 do $$ begin perform pgqueue.grant_roles(); end $$;
 -- end of functions/
--- Days that are there already lack the partitions of what this revision keeps by day.
-select pgqueue.make_partitions((clock_timestamp() at time zone 'UTC')::date, 14);

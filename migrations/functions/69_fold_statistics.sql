@@ -1,0 +1,43 @@
+-- Adds what attempts came to since the last fold to the statistics: by minute, queue and task, and in all. Returns how many attempts it
+-- added, null when another session is at it. Reads the history itself (finished_jobs, job_attempts, dead_jobs with their evidence), so that
+-- enqueue, claim and settle pay nothing: what ended between the mark (statistics_state.folded_to) and `lag` ago, through the BRIN indexes, for which
+-- it makes the summaries first. The mark moves in the same transaction: each attempt counts once, whoever calls, whoever dies (held by
+-- tests/sql/test_statistics.py against the view attempts). Missed is what was not there to be read when its time was folded: what was
+-- committed more than `lag` after it ended (a handler's own transaction that stays open after ctx.complete, a cancel in a long transaction),
+-- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
+-- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
+-- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
+-- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
+-- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
+create function pgqueue.fold_statistics(lag interval default '5 s') returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _began constant timestamptz := clock_timestamp();
+  _end constant timestamptz := _began - lag;
+  _attempts bigint := 0;
+  _from timestamptz;
+  _to timestamptz;
+  _stretch double precision;
+  _took double precision;
+  _window_began timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
+    return null;
+  end if;
+  select greatest(s.folded_to, _end - interval '7 days'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  if _from < _end then
+    perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
+  end if;
+  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+    _window_began := clock_timestamp();
+    _to := least(_end, _from + make_interval(secs => _stretch));
+    _attempts := _attempts + pgqueue.fold_window(_from, _to);
+    _took := extract(epoch from clock_timestamp() - _window_began);
+    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _from := _to;
+  end loop;
+  update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;
+  perform pgqueue.sample_depths(date_trunc('minute', _began, 'UTC'));
+  return _attempts;
+end $$;
