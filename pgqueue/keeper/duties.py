@@ -71,6 +71,13 @@ def fold(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     return max(0.25 * random.uniform(0.8, 1.2), 20 * (time.monotonic() - began))  # noqa: S311
 
 
+def fold_statistics(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
+    """Add what attempts came to to the statistics; with at most a fiftieth of the time. Several workers take turns."""
+    began = time.monotonic()
+    conn.execute(statement("fold_statistics", schema))
+    return max(2.0 * random.uniform(0.8, 1.2), 50 * (time.monotonic() - began))  # noqa: S311
+
+
 def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     """Make the partitions of the coming 14 days; forget workers lost a day ago, keys that lapsed, and flows and ticks
     of long ago.

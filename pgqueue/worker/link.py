@@ -89,6 +89,7 @@ class Link:
             duties.sweep,
             duties.hand_on,
             duties.fold,
+            duties.fold_statistics,
             duties.tidy,
             duties.forgetting_steps(),
             tick_due,

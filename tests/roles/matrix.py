@@ -9,7 +9,7 @@ ROLES = ("producer", "worker", "viewer", "admin")
 # Producers call these and nothing else; they run with their owner's rights.
 ENQUEUE = {"enqueue", "enqueue_many", "enqueue_flow"}
 # Further functions with their owner's rights, because they change what only an owner may.
-OWNERS = {"make_partitions", "drop_day", "set_quota", "enforce_quota", "note_action"}
+OWNERS = {"make_partitions", "drop_day", "summarize_history", "set_quota", "enforce_quota", "note_action"}
 # What operators decide: not for workers.
 OPERATORS = {
     "drop_limit", "pause", "pause_schedule", "redrive", "remove", "resume", "resume_schedule", "run_schedule", "schedule",
@@ -17,7 +17,9 @@ OPERATORS = {
 }  # fmt: skip
 # Roles and rights are the schema's owner's business.
 OWNER_ONLY = {"grant_roles", "role_rights", "enforce_quota"}
-VIEWED = {"default_burst"}  # the view of limits calls it with the reader's rights
+VIEWED = {"bucket_bounds", "default_burst"}  # the view of limits calls it with the reader's rights
+# With their owner's rights, for who may see numbers but not jobs.
+COUNTED = {"depths", "history_depths"}
 # What workers call, and what those functions call: with the caller's rights on the tables.
 WORKERS = {
     "batch_ends", "is_undone", "lock_reach", "recall_skipped",
@@ -26,7 +28,8 @@ WORKERS = {
     "call_waiting", "cancel", "cancel_dead", "cancel_flow", "cancel_waiting", "carry_args", "check_new_jobs",
     "claim", "claim_alone", "complete", "deal", "declare_limits", "declare_schedules", "end_blocked",
     "end_listener", "ended", "enqueue_special", "ensure_day", "expired_days", "flow_entries_error",
-    "flow_entry_names", "flow_links_of", "flow_order", "flow_parents", "fold_nodes", "gate", "gate_groups",
+    "flow_entry_names", "flow_links_of", "flow_order", "flow_parents", "fold_nodes", "bucket_of", "fold_statistics",
+    "fold_window", "named_queues", "sample_depths", "sum_buckets", "gate", "gate_groups",
     "gate_limits", "gate_shares", "guard", "hand_on", "hand_on_idle", "hits", "hold_key", "hold_keys", "is_node",
     "iso_time", "job_gates", "jobs_ahead", "judge", "keep_logs", "key_holds", "known_schedule", "lease_states", "leave",
     "let_go", "limit_rule_error", "limits_error", "line_up", "make_lane", "meet_holder", "meet_holders", "misses",
@@ -44,12 +47,14 @@ WORKERS = {
 READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "queue_quotas", "settings"}
 TABLES = {
     "attempt_lines", "failovers", "failover_jobs",
+    "failovers", "failover_jobs", "depth_minutes", "statistics_minutes", "statistics_state", "statistics_sums",
     "cancel_requests", "dead_jobs", "finished_jobs", "flow_deltas", "flow_links", "flow_nodes", "job_args",
     "job_attempts", "job_flows", "job_keys", "job_progress", "job_schedules", "job_steps", "lane_waits", "lanes",
     "limit_rules", "permits", "queued_jobs", "schedule_ticks", "worker_processes",
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
     "attempt_logs", "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
+    "attempts", "audit", "depth_history", "statistics", "statistics_totals", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error", "lines"}
 
@@ -62,7 +67,7 @@ def callers(function: str) -> set[str]:
         return {"admin"}
     if function in ENQUEUE:
         return {"producer", "worker", "admin"}
-    if function in VIEWED:
+    if function in VIEWED | COUNTED:
         return {"worker", "viewer", "admin"}
     if function in WORKERS | OWNERS:
         return {"worker", "admin"}

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.roles.conftest import As
-from tests.roles.matrix import CONTENTS, ENQUEUE, OWNERS, ROLES, VIEWS, callers, rights
+from tests.roles.matrix import CONTENTS, COUNTED, ENQUEUE, OWNERS, ROLES, VIEWS, callers, rights
 from tests.sql.engine import column, enqueue, scalar
 
 FUNCTIONS = """
@@ -82,7 +82,7 @@ def test_functions_with_their_owners_rights_are_few_and_end_their_path_in_pg_tem
 ) -> None:
     definers = dict(conn.execute(DEFINERS).fetchall())
 
-    assert set(definers) == ENQUEUE | OWNERS
+    assert set(definers) == ENQUEUE | OWNERS | COUNTED
     assert {name for name, config in definers.items() if "search_path=pg_catalog, pg_temp" not in config} == set()
 
 

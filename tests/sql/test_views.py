@@ -108,6 +108,7 @@ def test_queues_tells_jobs_and_failures_a_minute(conn: Conn, worker: Worker) -> 
         done=leases[:10],
         outcomes=[lease.outcome("failed") for lease in leases[10:15]] + [leases[15].outcome("dead")],
     )
+    scalar(conn, "select pgqueue.fold_statistics('0')")
 
     assert conn.execute("select throughput, failures from pgqueue.queues").fetchone() == (Decimal(2), Decimal("1.2"))
 
