@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TABLES = (
     "queued_jobs, job_args, job_keys, finished_jobs, job_attempts, dead_jobs, worker_processes, cancel_requests, "
     "job_progress, paused_queues, limit_rules, lanes, permits, lane_waits, queue_policies, fair_weights, job_flows, "
-    "flow_nodes, flow_links, flow_deltas"
+    "flow_nodes, flow_links, flow_deltas, statistics_minutes, statistics_sums, depth_minutes"
 )
 CHUNK = 10_000
 
@@ -20,6 +20,7 @@ CHUNK = 10_000
 def empty(conn: psycopg.Connection[Any]) -> None:
     """Empty every table of jobs, and forget the statistics."""
     conn.execute("truncate " + ", ".join(f"pgqueue.{table.strip()}" for table in TABLES.split(",")))
+    conn.execute("update pgqueue.statistics_state set folded_to = '-infinity', summarized_day = '2000-01-01'")
     conn.execute("select pg_stat_reset()")
 
 

@@ -1482,7 +1482,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
   end if;
-  select greatest(s.folded_to, _end - interval '7 days'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  select greatest(s.folded_to, _end - interval '1 day'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
@@ -3374,7 +3374,7 @@ CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, gra
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
-      when 'viewer' then p.proname = 'default_burst'  -- the view of limits calls it
+      when 'viewer' then p.proname in ('default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- views call them
       when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
@@ -5763,6 +5763,7 @@ GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_
 GRANT ALL ON FUNCTION pgqueue.breaches(condition text, outcome text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.bucket_bounds() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.bucket_bounds() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.bucket_bounds() TO pgqueue_viewer;
 GRANT ALL ON FUNCTION pgqueue.bucket_bounds() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.bucket_of(seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.bucket_of(seconds double precision) TO pgqueue_worker;
@@ -5812,6 +5813,7 @@ GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval)
 GRANT ALL ON FUNCTION pgqueue.default_burst(rate double precision, per interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.depths() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.depths() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.depths() TO pgqueue_viewer;
 GRANT ALL ON FUNCTION pgqueue.depths() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.drop_day(partition text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.drop_day(partition text) TO pgqueue_worker;
@@ -5897,6 +5899,7 @@ GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.hand_on_idle() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.history_depths() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.history_depths() TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.history_depths() TO pgqueue_viewer;
 GRANT ALL ON FUNCTION pgqueue.history_depths() TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.hits(condition text, outcome text, verdict boolean) TO pgqueue_worker;

@@ -127,7 +127,7 @@ create table pgqueue.statistics_state (
   finished_ranges bigint           not null default 0,
   attempts_ranges bigint           not null default 0
 ) with (fillfactor = 50);
-insert into pgqueue.statistics_state (folded_to) values (clock_timestamp());
+insert into pgqueue.statistics_state (folded_to) values ('-infinity');
 
 -- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
 create index dead_jobs_time on pgqueue.dead_jobs (died_at);

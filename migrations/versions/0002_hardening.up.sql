@@ -120,7 +120,7 @@ create table pgqueue.statistics_state (
   finished_ranges bigint           not null default 0,
   attempts_ranges bigint           not null default 0
 ) with (fillfactor = 50);
-insert into pgqueue.statistics_state (folded_to) values (clock_timestamp());
+insert into pgqueue.statistics_state (folded_to) values ('-infinity');
 
 -- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
 create index dead_jobs_time on pgqueue.dead_jobs (died_at);
@@ -2383,6 +2383,7 @@ end $$;
 -- committed more than `lag` after it ended (a handler's own transaction that stays open after ctx.complete, a cancel in a long transaction),
 -- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
 -- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
+-- The first fold begins a day ago, and no fold goes back further.
 -- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
@@ -2402,7 +2403,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
   end if;
-  select greatest(s.folded_to, _end - interval '7 days'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  select greatest(s.folded_to, _end - interval '1 day'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;

@@ -5,10 +5,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.sql.engine import Conn, Lease, Worker, cancel, enqueue, enqueue_many, redrive, retry, scalar
+from tests.sql.engine import Conn, Lease, Worker, cancel, enqueue_many, redrive, retry, scalar
 
 OUTCOMES = ("succeeded", "failed", "dead", "cancelled", "lost", "snoozed", "released")
 COUNTED = ", ".join(f"count(*) filter (where a.outcome = '{name}')" for name in OUTCOMES)
