@@ -153,6 +153,28 @@ end $$;
 -- functions/82_drop_day.sql
 -- gone
 drop function pgqueue.drop_day;
+-- functions/80_expired_days.sql
+-- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
+-- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
+create or replace function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  with kept as (
+    select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
+  ), days as (
+    select p.relname::text as parent, c.relname::text as partition, to_date(right(c.relname, 8), 'YYYYMMDD') as day,
+           coalesce(i.inhdetachpending, false) as pending
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+    left join pg_catalog.pg_class p on p.oid = i.inhparent
+    where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
+      and c.relname ~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+  )
+  select d.parent, d.partition, d.day, d.pending
+  from days d, kept k
+  where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
+  order by d.day, d.partition
+$$;
 -- functions/76_view_unknown_tasks.sql
 -- gone
 drop view pgqueue.unknown_tasks;
@@ -270,6 +292,9 @@ union all
 select d.id, e.attempt, e.worker_id, e.started_at, e.finished_at, e.outcome, e.error
 from pgqueue.dead_jobs d,
      jsonb_to_recordset(d.attempts) as e (attempt integer, worker_id bigint, started_at timestamptz, finished_at timestamptz, outcome text, error jsonb);
+-- functions/71_view_attempt_logs.sql
+-- gone
+drop view pgqueue.attempt_logs;
 -- functions/71_history_depths.sql
 -- gone
 drop function pgqueue.history_depths;
@@ -527,6 +552,43 @@ begin
   end loop;
   return _released;
 end $$;
+-- functions/58_remove.sql
+-- Deletes a finished or dead job with its arguments, attempts, steps and, if it still holds one for a period, its key. Returns the state it
+-- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
+-- Locks: the job's row, then what belongs to it.
+create or replace function pgqueue.remove(id bigint) returns text
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _state text;
+  _job record;
+begin
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id
+             where p.id = remove.id and pgqueue.breaches(l.condition, p.outcome) > 0
+               and (select c.blocked from pgqueue.flow_nodes c where c.id = l.child_id)) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
+  end if;
+  loop
+    _state := pgqueue.stored_state(remove.id);
+    if _state is null then
+      perform pgqueue.unknown_job(remove.id);
+    elsif _state = 'dead' then
+      delete from pgqueue.dead_jobs d where d.id = remove.id returning d.queue, d.key into _job;
+      exit when found;
+    elsif _state in ('succeeded', 'cancelled') then
+      delete from pgqueue.finished_jobs f where f.id = remove.id returning f.queue, f.key into _job;
+      exit when found;
+    else
+      raise exception using errcode = 'PQ003', message = format('job %s is %s: cancel it first, or wait until it ends', id, _state);
+    end if;
+  end loop;
+  delete from pgqueue.job_args a where a.id = remove.id;
+  delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.job_steps s where s.job_id = remove.id;
+  delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
+  delete from pgqueue.cancel_requests c where c.job_id = remove.id;
+  return _state;
+end $$;
 -- functions/58_enforce_quota.sql
 -- gone
 drop function pgqueue.set_quota;
@@ -542,6 +604,56 @@ return (
   from pgqueue.queued_jobs j left join pgqueue.job_args a on j.gated and a.id = j.id and a.day = j.args_day
   where (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= clock_timestamp())
 );
+-- functions/55_redrive.sql
+drop function pgqueue.redrive;
+-- Makes dead jobs ready again, oldest first, all or those of a queue, a task, up to a limit, and returns how many. A job whose key
+-- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
+-- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
+create or replace function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _job record;
+  _holder bigint;
+begin
+  if redrive."limit" < 0 then
+    raise exception using errcode = 'PQ004', message = format('redrive: limit must not be negative, got %s', redrive."limit");
+  end if;
+  select coalesce(array_agg(c.id), '{}') into _ids
+  from (select d.id from pgqueue.dead_jobs d
+        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
+        order by d.id
+        limit redrive."limit"
+        for update of d skip locked) c;
+  for _job in
+    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
+    order by d.queue collate "C", d.key collate "C", d.id
+  loop
+    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
+    if _holder is not null then
+      _ids := array_remove(_ids, _job.id);
+    end if;
+  end loop;
+  begin
+    perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  exception when others then
+    raise warning 'redrive: % (%); going on job by job', sqlerrm, sqlstate;
+    _ids := pgqueue.requeue_dead_singly(_ids);
+  end;
+  for _job in
+    select d.id, d.queue, d.key, k.job_id as holder
+    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
+    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+      and pgqueue.key_holds(k.job_id, k.until)
+    order by d.id
+    limit 1000
+  loop
+    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
+  end loop;
+  return cardinality(_ids);
+end $$;
 -- functions/53_requeue_cancelled.sql
 -- Puts cancelled jobs, whose rows the caller has locked and whose keys it holds, back into the queue, due now. Returns how many: who is gone
 -- meanwhile does not count. A node of a flow is reopened with its job, as in requeue_dead.
@@ -1241,6 +1353,12 @@ begin
          c.expires_at <= _at, c.key, a.gates ->> 'group'
   from claimed c left join pgqueue.job_args a on a.id = c.id and a.day = c.args_day;
 end $$;
+-- functions/33_step_logging.sql
+-- gone
+drop function pgqueue.step_logging;
+-- functions/32_keep_logs.sql
+-- gone
+drop function pgqueue.keep_logs;
 -- functions/29_nodes.sql
 -- Whether a job is a node of a flow.
 create or replace function pgqueue.is_node(id bigint) returns boolean
@@ -1812,6 +1930,7 @@ drop index pgqueue.dead_jobs_time;
 drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes;
 drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
+drop table pgqueue.attempt_lines;
 drop table pgqueue.failover_jobs, pgqueue.failovers;
 
 -- What the roles may do here ends; they themselves stay, since other databases of this server may use them.

@@ -57,6 +57,14 @@ create table pgqueue.audit_log (
   db_user text        not null
 );
 create index audit_log_at on pgqueue.audit_log (at);
+-- What handlers logged, for their attempts: first and last lines, masked by the worker. By day, like the attempts.
+create table pgqueue.attempt_lines (
+  job_id    bigint      not null,
+  logged_at timestamptz not null,
+  attempt   integer     not null,
+  lines     jsonb       not null            -- of {at, level, logger, message, fields, exception} and one {left_out}
+) partition by range (logged_at);
+create index attempt_lines_job on pgqueue.attempt_lines (job_id, attempt);
 
 -- What attempts came to, a row for each minute, queue and task (fold_statistics, view statistics); kept for 7 days. Buckets by bucket_bounds.
 create table pgqueue.statistics_minutes (
@@ -167,7 +175,7 @@ begin
     raise exception using errcode = 'PQ004', message = format('make_partitions: days must be from 0 to 400 and begin in the years 2000 to 9000, got %s from %s', days, first_day);
   end if;
   perform pg_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'partitions', 20261122));
-  foreach _parent in array array['finished_jobs', 'job_args', 'job_attempts'] loop
+  foreach _parent in array array['attempt_lines', 'finished_jobs', 'job_args', 'job_attempts'] loop
     for _offset in 0 .. days - 1 loop
       _day := first_day + _offset;
       _name := _parent || to_char(_day, '_YYYYMMDD');
@@ -783,6 +791,50 @@ begin
   set error = d.error || jsonb_build_object('undone', _left, 'message', concat(d.error ->> 'message', '; left undone: ',
     (select string_agg(format('%s (job %s)', coalesce(l ->> 'name', l ->> 'task'), l ->> 'id'), ', ') from jsonb_array_elements(_left) l)))
   where d.id = tell_undone.id;
+end $$;
+-- functions/32_keep_logs.sql
+-- Keeps what handlers logged, before their attempts are settled in the same transaction. `logs` is an array of {id, token, attempt,
+-- worker_id, lines}. Fenced by the lease: lines go to the attempt that holds this token now, under the number that stands there, so that what
+-- a worker says of a job that others have is passed over (I4), and a batch that is sent again finds no token any more. A handler that said `complete`
+-- has settled its attempt itself: its lines go to the finished job of this attempt by this worker, whose id is random, once.
+-- Makes the day's partition if nobody had. Locks nothing else.
+create function pgqueue.keep_logs(logs jsonb, at timestamptz) returns void
+language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  _day constant date := (at at time zone 'UTC')::date;
+begin
+  if to_regclass(format('%I.%I', pgqueue.schema_name(), 'attempt_lines' || to_char(_day, '_YYYYMMDD'))) is null then
+    perform pgqueue.make_partitions(_day, 2);
+  end if;
+  with given as materialized (
+    select distinct on (g.id, g.token) g.id, g.token, g.attempt, g.worker_id, g.lines
+    from jsonb_to_recordset(logs) as g (id bigint, token bigint, attempt integer, worker_id bigint, lines jsonb)
+    order by g.id, g.token
+  )
+  insert into pgqueue.attempt_lines (job_id, logged_at, attempt, lines)
+  select j.id, at, j.attempt, g.lines
+  from given g join pgqueue.queued_jobs j on j.id = g.id and j.token = g.token
+  union all
+  select f.id, at, f.attempt, g.lines
+  from given g join pgqueue.finished_jobs f on f.id = g.id and f.attempt = g.attempt and f.worker_id = g.worker_id
+  where f.succeeded and f.finished_at > at - interval '1 day'
+    and not exists (select from pgqueue.attempt_lines l where l.job_id = f.id and l.attempt = f.attempt);
+end $$;
+-- functions/33_step_logging.sql
+-- A step whose attempts logged something: `keep_logs`, then `step`, in one transaction. A function of its own, so that steps without
+-- lines cost what they did. Returns what `step` does. Locks: those of step.
+create function pgqueue.step_logging(logs jsonb, worker_id bigint, epoch integer, token bigint, queue text, tasks text[], max_jobs integer,
+  priorities smallint[], marks_at timestamptz[], marks_id bigint[], done_ids bigint[], done_tokens bigint[], outcomes jsonb, series integer)
+returns table (kind text, id bigint, task text, args text, meta text, attempt integer, failures smallint, losses smallint, max_attempts smallint,
+               timeout interval, priority smallint, run_at timestamptz, created_at timestamptz, expired boolean, key text, group_key text)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform pgqueue.keep_logs(logs, clock_timestamp());
+  return query select s.kind, s.id, s.task, s.args, s.meta, s.attempt, s.failures, s.losses, s.max_attempts, s.timeout, s.priority, s.run_at,
+                      s.created_at, s.expired, s.key, s.group_key
+               from pgqueue.step(worker_id, epoch, token, queue, tasks, max_jobs, priorities, marks_at, marks_id, done_ids, done_tokens,
+                                 outcomes, series) s;
 end $$;
 -- functions/34_claim_alone.sql
 -- Leases one due job that has to run alone, because it was there when a worker died, to a worker that runs nothing else now.
@@ -1742,6 +1794,58 @@ begin
   perform pgqueue.wake(q.queue) from (select distinct j.queue from pgqueue.queued_jobs j where j.id = any (_ids)) q;
   return cardinality(_ids);
 end $$;
+-- functions/55_redrive.sql
+drop function pgqueue.redrive;
+-- Makes dead jobs ready again, oldest first, all or those of a queue, a task, a list of ids, up to a limit, and returns how many. A job whose key
+-- another job holds stays dead and is reported by a warning of its own, and so is one that fails to move; the others move. Raises PQ004.
+-- Locks: dead jobs in id order, passing by locked ones, then their keys in the order of (queue, key), as enqueue_many does.
+create or replace function pgqueue.redrive(queue text default null, task text default null, "limit" integer default null,
+  ids bigint[] default null) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  _ids bigint[];
+  _job record;
+  _holder bigint;
+begin
+  if redrive."limit" < 0 then
+    raise exception using errcode = 'PQ004', message = format('redrive: limit must not be negative, got %s', redrive."limit");
+  end if;
+  select coalesce(array_agg(c.id), '{}') into _ids
+  from (select d.id from pgqueue.dead_jobs d
+        where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+          and (redrive.ids is null or d.id = any (redrive.ids))
+          and not exists (select from pgqueue.job_keys k where k.queue = d.queue and k.key = d.key and pgqueue.key_holds(k.job_id, k.until))
+        order by d.id
+        limit redrive."limit"
+        for update of d skip locked) c;
+  for _job in
+    select d.id, d.queue, d.key from pgqueue.dead_jobs d where d.id = any (_ids) and d.key is not null
+    order by d.queue collate "C", d.key collate "C", d.id
+  loop
+    _holder := pgqueue.hold_key(_job.id, _job.queue, _job.key, null);
+    if _holder is not null then
+      _ids := array_remove(_ids, _job.id);
+    end if;
+  end loop;
+  begin
+    perform pgqueue.requeue_dead(_ids, clock_timestamp());
+  exception when others then
+    raise warning 'redrive: % (%); going on job by job', sqlerrm, sqlstate;
+    _ids := pgqueue.requeue_dead_singly(_ids);
+  end;
+  for _job in
+    select d.id, d.queue, d.key, k.job_id as holder
+    from pgqueue.dead_jobs d join pgqueue.job_keys k on k.queue = d.queue and k.key = d.key
+    where (redrive.queue is null or d.queue = redrive.queue) and (redrive.task is null or d.task = redrive.task)
+      and (redrive.ids is null or d.id = any (redrive.ids)) and pgqueue.key_holds(k.job_id, k.until)
+    order by d.id
+    limit 1000
+  loop
+    raise warning 'job % stays dead: its key "%" of queue "%" is held by job %', _job.id, _job.key, _job.queue, _job.holder;
+  end loop;
+  return cardinality(_ids);
+end $$;
 -- functions/57_backlog.sql
 -- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later and parked jobs do not count, and a
 -- message group with jobs under way counts once. Groups are in the arguments' table, which only jobs with gates are looked up in: as one join it
@@ -1841,6 +1945,44 @@ begin
                    pgqueue.schema_name(), _queues);
   end if;
   return true;
+end $$;
+-- functions/58_remove.sql
+-- Deletes a finished or dead job with its arguments, attempts, log lines, steps and, if it still holds one for a period, its key. Returns the state it
+-- was in. Raises PQ001 unknown job; PQ003 when it is unfinished, or a job of its flow waits for its retry. Looks again when the job has moved between two looks.
+-- Locks: the job's row, then what belongs to it.
+create or replace function pgqueue.remove(id bigint) returns text
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  _state text;
+  _job record;
+begin
+  if exists (select from pgqueue.flow_nodes p join pgqueue.flow_links l on l.parent_id = p.id
+             where p.id = remove.id and pgqueue.breaches(l.condition, p.outcome) > 0
+               and (select c.blocked from pgqueue.flow_nodes c where c.id = l.child_id)) then
+    raise exception using errcode = 'PQ003', message = format('job %s cannot be removed: another job waits until it is retried; cancel that one first', id);
+  end if;
+  loop
+    _state := pgqueue.stored_state(remove.id);
+    if _state is null then
+      perform pgqueue.unknown_job(remove.id);
+    elsif _state = 'dead' then
+      delete from pgqueue.dead_jobs d where d.id = remove.id returning d.queue, d.key into _job;
+      exit when found;
+    elsif _state in ('succeeded', 'cancelled') then
+      delete from pgqueue.finished_jobs f where f.id = remove.id returning f.queue, f.key into _job;
+      exit when found;
+    else
+      raise exception using errcode = 'PQ003', message = format('job %s is %s: cancel it first, or wait until it ends', id, _state);
+    end if;
+  end loop;
+  delete from pgqueue.job_args a where a.id = remove.id;
+  delete from pgqueue.job_attempts t where t.job_id = remove.id;
+  delete from pgqueue.attempt_lines l where l.job_id = remove.id;
+  delete from pgqueue.job_steps s where s.job_id = remove.id;
+  delete from pgqueue.job_keys k where k.queue = _job.queue and k.key = _job.key and k.job_id = remove.id;
+  delete from pgqueue.cancel_requests c where c.job_id = remove.id;
+  return _state;
 end $$;
 -- functions/59_limit_rules.sql
 -- What is wrong with a limit's rule, null when nothing is. A grant counts at least a microsecond, the resolution of a timestamp, and an
@@ -2534,6 +2676,13 @@ begin
          coalesce((d.cancelled * _scale)::bigint, least(c.cancelled::bigint, (_scale * 40)::bigint), 0), true
   from drawn d full join counters c on c.queue = d.queue;
 end $$;
+-- functions/71_view_attempt_logs.sql
+-- What the handlers of ended attempts logged, as far as that was captured: `lines` is an array, oldest first, of objects {at, level, logger,
+-- message} with perhaps fields, exception and cut, and one {left_out} where lines were left out. Masked by the worker that wrote them.
+-- Contents are null for who may not read job_args: that grant is the right to see them, in every view. It is asked once a query.
+create view pgqueue.attempt_logs as
+select l.job_id, l.attempt, l.logged_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then l.lines end as lines
+from pgqueue.attempt_lines l;
 -- functions/71_view_attempts.sql
 -- Every attempt that came to an end, with its outcome; those that ended their job are told by its history row.
 -- Contents (args, meta, results, errors) are null for who may not read job_args: that grant is the right to see them, in every view.
@@ -2652,6 +2801,28 @@ from lines l, lateral (
 where h.worker_id is null
   and exists (select from known k where k.queue = h.queue)
   and not exists (select from known k where k.queue = h.queue and k.task = h.task);
+-- functions/80_expired_days.sql
+-- The daily partitions that retention does not keep, oldest first, with their parents (null for one that was detached and not
+-- dropped) and whether detaching was begun and not ended. Arguments are kept a day longer than history.
+create or replace function pgqueue.expired_days() returns table (parent text, partition text, day date, pending boolean)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  with kept as (
+    select ((clock_timestamp() - s.retention) at time zone 'UTC')::date as since from pgqueue.settings s
+  ), days as (
+    select p.relname::text as parent, c.relname::text as partition, to_date(right(c.relname, 8), 'YYYYMMDD') as day,
+           coalesce(i.inhdetachpending, false) as pending
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+    left join pg_catalog.pg_class p on p.oid = i.inhparent
+    where n.nspname = pgqueue.schema_name() and c.relkind = 'r'
+      and c.relname ~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$'
+  )
+  select d.parent, d.partition, d.day, d.pending
+  from days d, kept k
+  where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
+  order by d.day, d.partition
+$$;
 -- functions/82_drop_day.sql
 -- Drops a daily partition that retention does not keep, for a worker that owns no table; the owner detaches concurrently instead. Returns
 -- whether it did: not one that retention keeps, nor arguments that some job still needs, whoever asks. Gives up after a quarter of a
@@ -2855,7 +3026,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
                 when kind = 'worker' and c.relname in ('settings', 'compatibility', 'queue_policies', 'queue_quotas', 'fair_weights', 'paused_queues') then array['SELECT']
                 else array['SELECT', 'insert', 'update', 'delete'] end as rights
     from us join pg_class c on c.relnamespace = us.oid
-    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
+    where c.relkind in ('r', 'p', 'v', 'S') and c.relname !~ '^(attempt_lines|finished_jobs|job_attempts|job_args)_[0-9]{8}$|^quota_(tickets|counted)_[0-9]+$'
       and (kind = 'admin' or kind = 'worker' and c.relname <> 'audit_log' or kind = 'viewer' and (c.relkind = 'v' or c.relname = 'alembic_version'))
   ), functions as (
     select p.oid, format('%I.%I(%s)', us.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name
@@ -2913,3 +3084,5 @@ revoke execute on all functions in schema pgqueue from public;
 -- A role that may not make roles migrates all the same: see `pgq grants`.
 do $$ begin perform pgqueue.grant_roles(); end $$;
 -- end of functions/
+-- Days that are there already lack the partitions of what this revision keeps by day.
+select pgqueue.make_partitions((clock_timestamp() at time zone 'UTC')::date, 14);
