@@ -2553,6 +2553,25 @@ begin
   end if;
   return _first;
 end $$;
+CREATE FUNCTION pgqueue.note_incident(worker_id bigint, host text, pid integer, kind text, jobs bigint[] DEFAULT '{}'::bigint[], detail text DEFAULT ''::text, stack text DEFAULT NULL::text, ago interval DEFAULT '00:00:00'::interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+  update pgqueue.worker_processes w
+  set stuck = case when note_incident.kind <> 'ended' then note_incident.kind end,
+      stuck_since = case when note_incident.kind <> 'ended' then least(w.stuck_since, clock_timestamp() - ago) end,
+      lost_at = case when note_incident.kind = 'ended' then coalesce(w.lost_at, clock_timestamp()) else w.lost_at end
+  where w.id = note_incident.worker_id;
+  if (select count(*) from pgqueue.incident_log i where i.worker_id = note_incident.worker_id) >= 20 then
+    return false;
+  end if;
+  insert into pgqueue.incident_log (worker_id, host, pid, kind, jobs, detail, stack)
+  values (note_incident.worker_id, note_incident.host, note_incident.pid, note_incident.kind, coalesce(note_incident.jobs[1:100], '{}'),
+          left(note_incident.detail, 1000), left(note_incident.stack, 16000));
+  return true;
+end $$;
 CREATE FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) RETURNS TABLE(tid tid, id bigint, gated boolean)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -3156,14 +3175,18 @@ declare
   _room integer := max_jobs;
 begin
   for _worker in
-    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
+    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at, w.heartbeat_at
     from pgqueue.worker_processes w
     where not w.rescued and (w.lost_at is not null or w.heartbeat_at + w.lease < clock_timestamp())
     order by w.id
     limit 100
     for update skip locked
   loop
-    update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
+    update pgqueue.worker_processes w
+    set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null,
+        stuck = case when w.lost_at is null then coalesce(w.stuck, 'silent') else w.stuck end,
+        stuck_since = case when w.lost_at is null then coalesce(w.stuck_since, w.heartbeat_at) else w.stuck_since end
+    where w.id = _worker.id;
     perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
     select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
              'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
@@ -3171,6 +3194,13 @@ begin
     into _outcomes
     from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id
           limit _room for update skip locked) j;
+    if _worker.lost_at is null then
+      insert into pgqueue.incident_log (worker_id, host, pid, kind, jobs, detail)
+      values (_worker.id, _worker.host, _worker.pid, 'silent',
+              coalesce((select array_agg((o.one ->> 'id')::bigint order by o.place) from jsonb_array_elements(_outcomes) with ordinality as o (one, place)
+                        where o.place <= 100), '{}'),
+              format('its last heartbeat was at %s; %s jobs were handed on', pgqueue.told_time(_worker.heartbeat_at), coalesce(jsonb_array_length(_outcomes), 0)));
+    end if;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -5122,6 +5152,25 @@ CREATE VIEW pgqueue.flows AS
             max(n.ended_at) AS ended_at
            FROM pgqueue.flow_nodes n
           WHERE ((n.flow_id = f.id) AND n.is_job)) c;
+CREATE TABLE pgqueue.incident_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    worker_id bigint NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    kind text NOT NULL,
+    jobs bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    stack text
+);
+ALTER TABLE pgqueue.incident_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgqueue.incident_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE SEQUENCE pgqueue.job_ids
     START WITH 1
     INCREMENT BY 1
@@ -5584,6 +5633,8 @@ CREATE TABLE pgqueue.worker_processes (
     queues text[] NOT NULL,
     tasks text[] NOT NULL,
     version text,
+    stuck text,
+    stuck_since timestamp with time zone,
     CONSTRAINT worker_processes_lease_check CHECK ((lease > '00:00:00'::interval))
 )
 WITH (fillfactor='50');
@@ -5598,7 +5649,19 @@ CREATE VIEW pgqueue.workers AS
     started_at,
     heartbeat_at,
     ((lost_at IS NULL) AND ((heartbeat_at + lease) >= now())) AS alive,
-    version
+    version,
+        CASE
+            WHEN (lost_at < (now() - '00:15:00'::interval)) THEN NULL::text
+            WHEN (stuck IS NOT NULL) THEN stuck
+            WHEN ((lost_at IS NULL) AND ((heartbeat_at + ((0.8)::double precision * lease)) < now())) THEN 'silent'::text
+            ELSE NULL::text
+        END AS stuck,
+        CASE
+            WHEN (lost_at < (now() - '00:15:00'::interval)) THEN NULL::timestamp with time zone
+            WHEN (stuck IS NOT NULL) THEN stuck_since
+            WHEN ((lost_at IS NULL) AND ((heartbeat_at + ((0.8)::double precision * lease)) < now())) THEN heartbeat_at
+            ELSE NULL::timestamp with time zone
+        END AS stuck_since
    FROM pgqueue.worker_processes w;
 CREATE VIEW pgqueue.unknown_tasks AS
  WITH RECURSIVE lines AS (
@@ -5642,6 +5705,17 @@ CREATE VIEW pgqueue.unknown_tasks AS
           WHERE (k.queue = h.queue))) AND (NOT (EXISTS ( SELECT
            FROM known k
           WHERE ((k.queue = h.queue) AND (k.task = h.task))))));
+CREATE VIEW pgqueue.worker_incidents AS
+ SELECT id,
+    at,
+    worker_id,
+    host,
+    pid,
+    kind,
+    jobs,
+    detail,
+    stack
+   FROM pgqueue.incident_log i;
 ALTER TABLE ONLY pgqueue.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY pgqueue.audit_log
@@ -5666,6 +5740,8 @@ ALTER TABLE ONLY pgqueue.flow_links
     ADD CONSTRAINT flow_links_pkey PRIMARY KEY (parent_id, child_id);
 ALTER TABLE ONLY pgqueue.flow_nodes
     ADD CONSTRAINT flow_nodes_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY pgqueue.incident_log
+    ADD CONSTRAINT incident_log_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY pgqueue.job_args
     ADD CONSTRAINT job_args_pkey PRIMARY KEY (id, day);
 ALTER TABLE ONLY pgqueue.job_flows
@@ -5716,6 +5792,7 @@ CREATE INDEX finished_jobs_time ON ONLY pgqueue.finished_jobs USING brin (finish
 CREATE INDEX flow_deltas_child ON pgqueue.flow_deltas USING btree (child_id);
 CREATE INDEX flow_links_child ON pgqueue.flow_links USING btree (child_id, place, parent_id);
 CREATE INDEX flow_nodes_flow ON pgqueue.flow_nodes USING btree (flow_id, place);
+CREATE INDEX incident_log_worker ON pgqueue.incident_log USING btree (worker_id, id);
 CREATE INDEX job_attempts_job ON ONLY pgqueue.job_attempts USING btree (job_id, attempt);
 CREATE INDEX job_attempts_time ON ONLY pgqueue.job_attempts USING brin (logged_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX job_keys_until ON pgqueue.job_keys USING btree (until) WHERE (until IS NOT NULL);
@@ -5989,6 +6066,9 @@ GRANT ALL ON FUNCTION pgqueue.note_action(actor text, role text, action text, ta
 REVOKE ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.note_failover(system_identifier bigint, timeline integer, old_system bigint, old_timeline integer, lsns pg_lsn[], times timestamp with time zone[]) TO pgqueue_admin;
+REVOKE ALL ON FUNCTION pgqueue.note_incident(worker_id bigint, host text, pid integer, kind text, jobs bigint[], detail text, stack text, ago interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgqueue.note_incident(worker_id bigint, host text, pid integer, kind text, jobs bigint[], detail text, stack text, ago interval) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.note_incident(worker_id bigint, host text, pid integer, kind text, jobs bigint[], detail text, stack text, ago interval) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.oldest_due(queue text, tasks text[], max_jobs integer, priorities smallint[], at timestamp with time zone, aging interval) TO pgqueue_admin;
@@ -6272,6 +6352,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_flows TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.flows TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.incident_log TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.incident_log TO pgqueue_admin;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.incident_log_id_seq TO pgqueue_worker;
+GRANT SELECT,USAGE ON SEQUENCE pgqueue.incident_log_id_seq TO pgqueue_admin;
 GRANT SELECT,USAGE ON SEQUENCE pgqueue.job_ids TO pgqueue_worker;
 GRANT SELECT,USAGE ON SEQUENCE pgqueue.job_ids TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_keys TO pgqueue_worker;
@@ -6340,3 +6424,6 @@ GRANT SELECT ON TABLE pgqueue.workers TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.unknown_tasks TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.worker_incidents TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.worker_incidents TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.worker_incidents TO pgqueue_admin;

@@ -78,9 +78,10 @@ class ConsoleFormatter(logging.Formatter):
         """Return the line, and the traceback below it."""
         message, fields, exception = content(record, self.masking)
         line = f"{_time(record, 'milliseconds')} {record.levelname:<7} {record.name}: {message}"
+        stack = str(fields.pop("stack", "")).rstrip().splitlines()  # where a stuck process stands
         line += "".join(f" {name}={_brief(value)}" for name, value in fields.items())
         colour = _COLOURS.get(record.levelname) if self._colour else None
-        line = _one_line(line)
+        line = "\n".join(map(_one_line, [line, *stack]))
         line = f"{colour}{line}\x1b[0m" if colour else line
         return f"{line}\n{exception}" if exception else line
 

@@ -216,6 +216,9 @@ select n.flow_id, n.id, n.name, n.role, n.task,
        n.ended_at, n.result
 from pgqueue.flow_nodes n
 where n.flow_id is not null;
+-- functions/74_view_worker_incidents.sql
+-- gone
+drop view pgqueue.worker_incidents;
 -- functions/74_view_steps.sql
 drop view pgqueue.steps;
 -- Steps that jobs have stored (ctx.step), with the attempt that ran each.
@@ -1307,6 +1310,9 @@ begin
   on conflict do nothing;
   return found;
 end $$;
+-- functions/36_note_incident.sql
+-- gone
+drop function pgqueue.note_incident;
 -- functions/34_timeline_begin.sql
 -- gone
 drop function pgqueue.timeline_begin;
@@ -1924,7 +1930,8 @@ drop function pgqueue.role_name;
 -- Takes back what 0002_hardening.tables.sql added.
 
 
-alter table pgqueue.worker_processes drop column version;
+alter table pgqueue.worker_processes drop column version, drop column stuck, drop column stuck_since;
+drop table pgqueue.incident_log;
 drop table pgqueue.compatibility;
 drop index pgqueue.dead_jobs_time;
 drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes;

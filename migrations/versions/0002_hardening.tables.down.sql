@@ -1,7 +1,8 @@
 -- Takes back what 0002_hardening.tables.sql added.
 
 
-alter table pgqueue.worker_processes drop column version;
+alter table pgqueue.worker_processes drop column version, drop column stuck, drop column stuck_since;
+drop table pgqueue.incident_log;
 drop table pgqueue.compatibility;
 drop index pgqueue.dead_jobs_time;
 drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes;

@@ -131,3 +131,18 @@ insert into pgqueue.statistics_state (folded_to) values ('-infinity');
 
 -- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
 create index dead_jobs_time on pgqueue.dead_jobs (died_at);
+-- What was seen of worker processes that stood still or were ended: the view worker_incidents. Code locations only, never contents.
+create table pgqueue.incident_log (
+  id        bigint      generated always as identity primary key,
+  at        timestamptz not null default clock_timestamp(),
+  worker_id bigint      not null,
+  host      text        not null,
+  pid       integer     not null,
+  kind      text        not null,
+  jobs      bigint[]    not null default '{}',  -- the first hundred that it held
+  detail    text        not null default '',    -- a line
+  stack     text                                -- functions, files and lines, at most 16,000 characters
+);
+create index incident_log_worker on pgqueue.incident_log (worker_id, id);
+-- What is wrong with a worker right now, and since when; null: nothing that anybody has seen.
+alter table pgqueue.worker_processes add column stuck text, add column stuck_since timestamptz;

@@ -132,6 +132,21 @@ insert into pgqueue.statistics_state (folded_to) values ('-infinity');
 
 -- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
 create index dead_jobs_time on pgqueue.dead_jobs (died_at);
+-- What was seen of worker processes that stood still or were ended: the view worker_incidents. Code locations only, never contents.
+create table pgqueue.incident_log (
+  id        bigint      generated always as identity primary key,
+  at        timestamptz not null default clock_timestamp(),
+  worker_id bigint      not null,
+  host      text        not null,
+  pid       integer     not null,
+  kind      text        not null,
+  jobs      bigint[]    not null default '{}',  -- the first hundred that it held
+  detail    text        not null default '',    -- a line
+  stack     text                                -- functions, files and lines, at most 16,000 characters
+);
+create index incident_log_worker on pgqueue.incident_log (worker_id, id);
+-- What is wrong with a worker right now, and since when; null: nothing that anybody has seen.
+alter table pgqueue.worker_processes add column stuck text, add column stuck_since timestamptz;
 
 -- functions/12_role_name.sql
 -- The role of a kind (producer, worker, viewer, admin). A schema with a long name has its hash in it: a role's name has at most 63 bytes;
@@ -918,6 +933,35 @@ begin
 exception when insufficient_privilege or feature_not_supported or undefined_function or object_not_in_prerequisite_state then
   return null;
 end $$;
+-- functions/36_note_incident.sql
+-- Notes what was seen of a worker process: by itself, by its supervisor (through another of its processes), or by who rescues. Kinds:
+--   loop_blocked    its event loop stands still         thread_overdue  a thread ignores that its job's time is over
+--   heartbeat_dead  the thread that beats has ended      gil_held        code holds the interpreter's lock: no Python runs
+--   frozen          it was stopped from outside         silent          it beats no more, and nobody knows why
+--   ended           the process is gone: killed by its supervisor, or crashed
+-- All but the last two mark the worker as stuck since `ago` before now, or since it was already, until `recovered`. Only what may be said of a process that is certainly
+-- gone (whoever says so has waited for it): `ended` also declares it lost at once, so that the next rescue hands its jobs on without waiting for
+-- the lease. False: this worker has 20 notes already, and nothing was kept of this one. Jobs beyond 100 and text beyond 16,000 characters are cut.
+-- Death right after: it has committed. A note has no bearing on leases, tokens or jobs, and may be lost or repeated. Locks: the worker's row.
+create function pgqueue.note_incident(worker_id bigint, host text, pid integer, kind text, jobs bigint[] default '{}', detail text default '',
+                                      stack text default null, ago interval default '0')
+returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  update pgqueue.worker_processes w
+  set stuck = case when note_incident.kind <> 'ended' then note_incident.kind end,
+      stuck_since = case when note_incident.kind <> 'ended' then least(w.stuck_since, clock_timestamp() - ago) end,
+      lost_at = case when note_incident.kind = 'ended' then coalesce(w.lost_at, clock_timestamp()) else w.lost_at end
+  where w.id = note_incident.worker_id;
+  if (select count(*) from pgqueue.incident_log i where i.worker_id = note_incident.worker_id) >= 20 then
+    return false;
+  end if;
+  insert into pgqueue.incident_log (worker_id, host, pid, kind, jobs, detail, stack)
+  values (note_incident.worker_id, note_incident.host, note_incident.pid, note_incident.kind, coalesce(note_incident.jobs[1:100], '{}'),
+          left(note_incident.detail, 1000), left(note_incident.stack, 16000));
+  return true;
+end $$;
 -- functions/36_register_worker.sql
 drop function pgqueue.register_worker;
 -- Enters a worker process, with an id drawn at random by the caller. False: the id is taken, draw another. `version` is the caller's pgqueue;
@@ -1052,7 +1096,8 @@ end $$;
 drop function pgqueue.rescue;
 -- Declares workers lost whose heartbeat is older than their lease, ends their listening backends, and hands their jobs on: lost is not
 -- failed. Returns a row per lost worker with the number of its jobs that moved. Each worker's jobs are looked for once, unless some
--- were locked by a handler's own transaction: those are left for the next time. One bad row does not stop the others.
+-- were locked by a handler's own transaction: those are left for the next time. One bad row does not stop the others. Each worker that is declared
+-- lost here is noted in incident_log, as silent, and marked as stuck unless somebody knows better what is wrong with it.
 -- At most max_jobs are moved (null: all), the rest is left for the next call: whoever calls it beats on the same connection, and a call that took
 -- longer than a heartbeat may would be cut off, roll back, and be begun again by everybody, for ever (found by the soak).
 -- Locks: lost workers for update, passing by those that are claiming right now; then, under a fresh snapshot, which a claim
@@ -1067,14 +1112,18 @@ declare
   _room integer := max_jobs;
 begin
   for _worker in
-    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at
+    select w.id, w.host, w.pid, w.listener_pid, w.listener_at, w.lost_at, w.heartbeat_at
     from pgqueue.worker_processes w
     where not w.rescued and (w.lost_at is not null or w.heartbeat_at + w.lease < clock_timestamp())
     order by w.id
     limit 100
     for update skip locked
   loop
-    update pgqueue.worker_processes w set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null where w.id = _worker.id;
+    update pgqueue.worker_processes w
+    set lost_at = coalesce(w.lost_at, clock_timestamp()), listener_pid = null,
+        stuck = case when w.lost_at is null then coalesce(w.stuck, 'silent') else w.stuck end,
+        stuck_since = case when w.lost_at is null then coalesce(w.stuck_since, w.heartbeat_at) else w.stuck_since end
+    where w.id = _worker.id;
     perform pgqueue.end_listener(_worker.listener_pid, _worker.listener_at);
     select jsonb_agg(jsonb_build_object('id', j.id, 'token', j.token, 'outcome', 'lost', 'error', jsonb_build_object(
              'type', 'WorkerLost', 'message', format('worker %s (%s, pid %s) stopped beating %s', _worker.id, _worker.host, _worker.pid,
@@ -1082,6 +1131,13 @@ begin
     into _outcomes
     from (select q.id, q.token, q.alone from pgqueue.queued_jobs q where q.worker_id = _worker.id order by q.id
           limit _room for update skip locked) j;
+    if _worker.lost_at is null then
+      insert into pgqueue.incident_log (worker_id, host, pid, kind, jobs, detail)
+      values (_worker.id, _worker.host, _worker.pid, 'silent',
+              coalesce((select array_agg((o.one ->> 'id')::bigint order by o.place) from jsonb_array_elements(_outcomes) with ordinality as o (one, place)
+                        where o.place <= 100), '{}'),
+              format('its last heartbeat was at %s; %s jobs were handed on', pgqueue.told_time(_worker.heartbeat_at), coalesce(jsonb_array_length(_outcomes), 0)));
+    end if;
     begin
       perform pgqueue.ensure_day(clock_timestamp());
       perform pgqueue.settle(_outcomes, clock_timestamp()) where _outcomes is not null;
@@ -2720,9 +2776,17 @@ full join pgqueue.history_depths() h on h.queue = d.queue
 left join rates r on r.queue = coalesce(d.queue, h.queue);
 -- functions/73_view_workers.sql
 -- Every worker process, the lost ones of the last day too: alive while its heartbeat is younger than its lease. A version that is null: 0.1.0.
+-- `stuck`, if it is: loop_blocked, thread_overdue, heartbeat_dead, gil_held or frozen as somebody has seen it (function note_incident), or silent: two
+-- heartbeats are missing and nobody knows why. It is said of a lost worker for 15 minutes, or until its process is known to have ended.
 create or replace view pgqueue.workers as
 select w.id, w.host, w.pid, w.queues, w.tasks, w.concurrency, w.running, w.started_at, w.heartbeat_at,
-       w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive, w.version
+       w.lost_at is null and w.heartbeat_at + w.lease >= now() as alive, w.version,
+       case when w.lost_at < now() - interval '15 minutes' then null
+            when w.stuck is not null then w.stuck
+            when w.lost_at is null and w.heartbeat_at + 0.8 * w.lease < now() then 'silent' end as stuck,
+       case when w.lost_at < now() - interval '15 minutes' then null
+            when w.stuck is not null then w.stuck_since
+            when w.lost_at is null and w.heartbeat_at + 0.8 * w.lease < now() then w.heartbeat_at end as stuck_since
 from pgqueue.worker_processes w;
 -- functions/74_view_schedules.sql
 -- Every schedule. next_at is null while it is paused, for a second after it was made, and while `error` says why it cannot tick.
@@ -2740,6 +2804,11 @@ from pgqueue.job_schedules s;
 create or replace view pgqueue.steps as
 select s.job_id, s.name, s.attempt, s.stored_at, case when (select has_table_privilege('pgqueue.job_args'::regclass, 'SELECT')) then s.result end as result
 from pgqueue.job_steps s;
+-- functions/74_view_worker_incidents.sql
+-- What was seen of worker processes that stood still or were ended in the last 7 days, the kinds of note_incident: the jobs that each held, and a
+-- stack of where it stood (functions, files and lines; no arguments and no values).
+create view pgqueue.worker_incidents as
+select i.id, i.at, i.worker_id, i.host, i.pid, i.kind, i.jobs, i.detail, i.stack from pgqueue.incident_log i;
 -- functions/75_view_flows.sql
 -- Every flow, until retention drops it, with its jobs counted by what became of them (barriers are no jobs). Counted when asked, from the
 -- flow's own nodes, so that no completion pays for it. A flow that cannot go on by itself, because what is left waits for an

@@ -22,28 +22,56 @@ log = logging.getLogger(__name__)
 Duty = Callable[["psycopg.Connection[tuple[Any, ...]]", str], float]
 HOUR = 3600.0
 RESCUED_AT_ONCE = 100  # jobs
+LEAD_SECONDS = 3.0  # before the end of a lease, and at most two missing heartbeats: somebody may be dead
+LATE_SECONDS = 0.2  # after the end of a lease, at most, somebody looks
+SHORTEST_SECONDS = 0.1  # between two looks: a lost worker may be passed by, while its last statement is under way
 
 
-def rescuing(every_seconds: float, *, may_judge: Callable[[], bool] = lambda: True) -> Duty:
+def rescuing(
+    every_seconds: float,
+    *,
+    may_judge: Callable[[], bool] = lambda: True,
+    examine: Callable[[str, int], str | None] = lambda _host, _pid: None,
+    on_late: Callable[[], None] = lambda: None,
+) -> Duty:
     """Look for silent workers, and hand their jobs on, some at a time: heartbeats go over the same connection. Only
-    while `may_judge` says that silence means something.
+    while `may_judge` says that silence means something. The next look is due when the first lease may end.
+
+    `examine` says of a worker's host and pid that it is stopped, if that can be seen from here. `on_late` is called
+    when a lease is about to end: its jobs will want a process for suspects, which takes a second to start.
     """
     told: deque[int] = deque(maxlen=1000)
+    lead_seconds = min(LEAD_SECONDS, every_seconds)
 
     def rescue(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
-        if not may_judge():
-            return every_seconds / 5
-        found = conn.execute(statement("rescue", schema), {"max_jobs": RESCUED_AT_ONCE}).fetchall()
+        judging = may_judge()
+        verb = "rescue" if judging else "rescue_ended"
+        found = conn.execute(statement(verb, schema), {"max_jobs": RESCUED_AT_ONCE}).fetchall()
         for worker_id, host, pid, jobs in found:
             if worker_id not in told:
                 told.append(worker_id)
                 who = {"lost_worker": worker_id, "host": host, "pid": pid, "jobs": jobs}
                 log.warning("a worker was lost", extra=who)
+                if (seen := examine(host, pid)) is not None:
+                    log.warning("a lost worker is frozen", extra=who | {"seen": seen})
+                    note = {"worker_id": worker_id, "host": host, "pid": pid, "kind": "frozen", "detail": seen}
+                    conn.execute(
+                        statement("note_incident", schema), note | {"jobs": [], "stack": None, "ago_seconds": 0}
+                    )
             elif jobs:
                 log.info("more jobs of a lost worker were handed on", extra={"lost_worker": worker_id, "jobs": jobs})
         if sum(row[3] for row in found) >= RESCUED_AT_ONCE:
             return 0.0  # there may be more
-        return every_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not look in step
+        if not judging:
+            return every_seconds / 5
+        wait = every_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not look in step
+        ((first,),) = conn.execute(statement("next_silence", schema)).fetchall()
+        if first is not None and first < lead_seconds:
+            on_late()
+            wait = min(wait, max(first, 0.0) + random.uniform(0, LATE_SECONDS))  # noqa: S311
+        elif first is not None:
+            wait = min(wait, first - lead_seconds)
+        return max(wait, SHORTEST_SECONDS)
 
     return rescue
 
@@ -88,6 +116,7 @@ def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     conn.execute(statement("forget_workers", schema))
     conn.execute(statement("sweep_keys", schema))
     conn.execute(statement("sweep_lanes", schema))
+    conn.execute(statement("sweep_incidents", schema))
     flows = conn.execute(statement("sweep_flows", schema)).fetchall()[0][0]
     swept = conn.execute(statement("sweep_ticks", schema)).fetchall()[0][0] or flows >= 100
     if swept:  # there may be more: one that ticks every second leaves more in an hour than a statement takes

@@ -28,6 +28,7 @@ CHECKS: tuple[tuple[str, Callable[[Patient], Verdict]], ...] = (
     ("horizon", doctor_server.horizon),
     ("partitions", doctor_server.partitions),
     ("workers", doctor_work.workers),
+    ("stuck", doctor_work.stuck),
     ("tasks", doctor_work.tasks),
     ("replication", doctor_replication.replication),
     ("failover", doctor_replication.failover),

@@ -29,6 +29,19 @@ def workers(patient: Patient) -> Verdict:
     return ok(said)
 
 
+def stuck(patient: Patient) -> Verdict:
+    """Worker processes that stand still, or have a thread that does not stop."""
+    found = patient.rows("stuck")
+    if not found:
+        return ok("no worker stands still")
+    told = ", ".join(
+        f"{row['stuck']} for {row['seconds']:.0f} s: worker {row['id']} ({row['host']}, pid {row['pid']})"
+        for row in found[:SHOWN]
+    )
+    more = " and more" if len(found) > SHOWN else ""
+    return warning(f"{told}{more}", "`pgq workers --stacks ID` shows where it stands; its jobs run elsewhere")
+
+
 def tasks(patient: Patient) -> Verdict:
     """Due jobs at the head of their queue whose task no living worker of the queue has registered (I12)."""
     unknown = patient.rows("unknown_tasks")

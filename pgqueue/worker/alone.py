@@ -19,7 +19,7 @@ ASK_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0  # how long suspects wait for a worker to run dry by itself
 HOLD_SECONDS = 2.0  # how long claims are held for them
 PAUSE_SECONDS = 10.0  # and how long not, after holding them was in vain
-LINGER_SECONDS = 2.0  # how long a process for suspects waits for more of them
+LINGER_SECONDS = 5.0  # how long a process for suspects waits for more of them: it is started before a lease is over
 LOOK_SECONDS = 0.1
 
 

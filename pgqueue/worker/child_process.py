@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from typing import Any
 
+from pgqueue.worker import alarm
 from pgqueue.worker.settings import SETTINGS
+
+_IDENTITY = re.compile(rb"I(\d+);")
 
 
 class ChildProcess:
@@ -28,11 +32,14 @@ class ChildProcess:
         self.waits = bool(settings.get("wait"))
         self.only_suspects = only_suspects
         self.replaces = replaces
+        self._unsaid = b""
+        self.worker_id: int | None = None  # its latest, in the database
         self.ready = False
         self.dismissed = False  # told to end, because another takes its place
         self.killed = False
         self.status_fd = -1
         self.report_fd = -1  # where it reports, when the settings ask for that
+        self.stacks_fd = -1  # where its stacks are dumped when it cannot say them itself
         self.started_at = 0.0
 
     def start(self) -> None:
@@ -41,8 +48,10 @@ class ChildProcess:
         """
         self.status_fd, status = os.pipe()
         lifeline, self._lifeline = os.pipe()
+        self.stacks_fd = alarm.open_file()
         os.set_blocking(self.status_fd, False)
-        theirs = {"status_fd": status, "lifeline_fd": lifeline}
+        os.set_blocking(self._lifeline, False)
+        theirs = {"status_fd": status, "lifeline_fd": lifeline, "stacks_fd": self.stacks_fd}
         if self._settings.get("reports"):
             self.report_fd, theirs["report_fd"] = os.pipe()
         settings = json.dumps(self._settings | theirs)
@@ -55,7 +64,7 @@ class ChildProcess:
                 start_new_session=True,
             )
         finally:
-            for fd in theirs.values():
+            for fd in set(theirs.values()) - {self.stacks_fd}:
                 os.close(fd)
         self.started_at = self._heard_at = time.monotonic()
 
@@ -63,10 +72,20 @@ class ChildProcess:
         """Let a child that waits go on: the first one has shown that the app and the database are there."""
         self.waits = False
         self._heard_at = time.monotonic()
-        try:
-            os.write(self._lifeline, b"g")
-        except BrokenPipeError:
-            return  # it has ended meanwhile, which is seen like any other end
+        self.say(b"g")
+
+    def say(self, message: bytes) -> None:
+        """Tell it something, now or when its pipe has room."""
+        self._unsaid += message
+        self.flush()
+
+    def flush(self) -> None:
+        """Say what could not be said yet."""
+        while self._unsaid:
+            try:
+                self._unsaid = self._unsaid[os.write(self._lifeline, self._unsaid) :]
+            except (BlockingIOError, BrokenPipeError):
+                return  # it reads later; or it has ended, which is seen like any other end
 
     @property
     def pid(self) -> int:
@@ -82,6 +101,8 @@ class ChildProcess:
         if events:
             self._heard_at = time.monotonic()
             self.ready = self.ready or b"R" in events
+            if found := _IDENTITY.findall(events):
+                self.worker_id = int(found[-1])
         return events
 
     def silent_for(self, now: float) -> float:
@@ -112,4 +133,5 @@ class ChildProcess:
     def close(self) -> None:
         """Let go of its pipes."""
         os.close(self.status_fd)
+        os.close(self.stacks_fd)
         os.close(self._lifeline)

@@ -11,6 +11,7 @@ from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool
 from pgqueue.worker.greeting import hello
 from pgqueue.worker.judge import NotCompleted, judge
+from pgqueue.worker.overdue import Overdue
 from pgqueue.worker.processes import ProcessPool
 from pgqueue.worker.proof import Proof
 from pgqueue.worker.series import Series
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Pool = LoopPool | ThreadPool | ProcessPool
-STUCK_GRACE_SECONDS = 5.0
+STUCK_GRACE_SECONDS = 5.0  # or half a lease, whichever is shorter: it has to be noticed within one
 STALLED_SECONDS = 0.5
 
 
@@ -53,6 +54,9 @@ class Crew:
         self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
         self._series = Series(self._to_pools, self.hand_back)
         self._proof = Proof(link, committed=self._committed, refuted=self._refuted)
+        self._overdue = Overdue(link, ended=self._given_up)
+        self.on_given_up: Callable[[], None] = lambda: None
+        self._grace_seconds = min(STUCK_GRACE_SECONDS, 0.5 * options.lease_seconds)
         self._concurrency = options.concurrency
         self._reserved = 0
         several = len({(task.is_async, task.cpu) for task in app.tasks.values()}) > 1
@@ -128,7 +132,8 @@ class Crew:
 
     def held(self) -> int:
         """How many jobs are here, waiting or running, or unproven."""
-        return sum(pool.held() for pool in self._pools) + len(self._proof) + self.incoming + len(self._series)
+        elsewhere = self.incoming + len(self._proof) + len(self._overdue) + len(self._series)
+        return sum(pool.held() for pool in self._pools) + elsewhere
 
     def holds(self) -> list[Attempt]:
         """The jobs that are here, whatever their state."""
@@ -144,8 +149,12 @@ class Crew:
         return any(self.room(pool) <= 0 for pool in self._pools)
 
     def running(self) -> int:
-        """How many jobs run now. Called from any thread."""
+        """How many jobs run now. From any thread."""
         return sum(len(pool.active) for pool in self._pools)
+
+    def active(self) -> list[Attempt]:
+        """These jobs. From any thread."""
+        return [attempt for pool in self._pools for attempt in tuple(pool.active)]
 
     def series_length(self) -> int:
         """How many jobs of one message group to claim at once."""
@@ -175,11 +184,18 @@ class Crew:
 
     def stop_overdue(self, now: float) -> None:
         """Stop what has run longer than its timeout."""
-        for pool in self._pools:
-            for attempt in tuple(pool.active):
-                if now > attempt.deadline and attempt.stop_reason is None:
-                    pool.stop(attempt, "timeout")
-        self.thread_pool.report_stuck(now, STUCK_GRACE_SECONDS)
+        for attempt in self.active():
+            if now > attempt.deadline and attempt.stop_reason is None:
+                self._pool(attempt.task).stop(attempt, "timeout")
+        for attempt, stack in self.thread_pool.give_up_stuck(now, self._grace_seconds):
+            self._overdue.give_up(attempt, stack, seconds=now - attempt.deadline)
+            self.on_given_up()
+
+    def _given_up(self, attempt: Attempt, outcome: str, error: dict[str, str] | None) -> None:
+        if self._app.observers:
+            self._app.observers.tell(attempt.ended(outcome, (error or {}).get("type")))
+        self._series.ended(attempt, again=outcome == "failed")
+        self._ended()
 
     def hand_back(self, attempts: Iterable[Attempt]) -> None:
         """Hand back what was never given to a pool."""
@@ -281,7 +297,7 @@ class Crew:
     async def send_progress(self) -> None:
         """Send the latest progress of each job that reported. Raises psycopg.Error."""
         reported, self._progress = self._progress, {}
-        running = {attempt for pool in self._pools for attempt in tuple(pool.active)}
+        running = set(self.active())
         latest = {attempt: said for attempt, said in reported.items() if attempt in running}
         if not latest:
             return

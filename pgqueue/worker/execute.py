@@ -65,6 +65,10 @@ class LoopPool:
         self.active: set[Attempt] = set()
         self.quick = 0  # jobs that ended within QUICK_SECONDS, so far
 
+    def on_loop(self, task: asyncio.Task[object] | None) -> Attempt | None:
+        """The attempt whose handler this task runs. Called from any thread."""
+        return next((attempt for attempt in tuple(self.active) if attempt.stopper is task), None)
+
     def room(self) -> int:
         """How many more jobs it can be given now."""
         return self._size - len(self.active) - len(self._ready)

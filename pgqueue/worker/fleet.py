@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgqueue.worker.child_process import ChildProcess
+from pgqueue.worker.coroner import Coroner
 from pgqueue.worker.desk import Desk
 from pgqueue.worker.ports import Ports
 from pgqueue.worker.restarts import Restarts, Spares
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 STARTUP_FAILURES = frozenset({2, 3, 4, 5})
 GRACE_SECONDS = 3.0  # beyond the shutdown timeout, before a child is killed
 START_SECONDS = 60.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGHUP, signal.SIGUSR1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class Fleet:
         self._scaler = self._make_scaler()
         self._desk = Desk(options.ports, options.worker.lease_seconds) if options.ports else None
         self._children: list[ChildProcess] = []
+        self._coroner = Coroner(lambda: self._children, options.worker.lease_seconds)
         self._selector = selectors.DefaultSelector()
         self._stopping = 0
         self._kill_at = float("inf")
@@ -99,7 +102,7 @@ class Fleet:
         os.set_blocking(wake_w, False)
         previous_wakeup = signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
         self._selector.register(wake_r, selectors.EVENT_READ)
-        previous = {number: signal.signal(number, self._signal) for number in self._signals()}
+        previous = {number: signal.signal(number, self._signal) for number in SIGNALS}
         services = [service for service in (self._desk, self._scaler) if service is not None]
         try:
             for service in services:
@@ -134,10 +137,6 @@ class Fleet:
         if given.scaling is None:
             return None
         return Scaler(given.scaling, given.worker, dsn=given.dsn, schema=given.schema, processes=given.processes)
-
-    @staticmethod
-    def _signals() -> tuple[signal.Signals, ...]:
-        return (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGHUP, signal.SIGUSR1)
 
     def _signal(self, number: int, _frame: FrameType | None) -> None:
         self._received.append(number)  # obeyed between two looks, not in the middle of starting a child
@@ -206,7 +205,13 @@ class Fleet:
             self._became_ready(child)
         if self._scaler is not None:
             self._scaler.heard(child, events)
-        if b"S" in events and not self._stopping and self._spares.may_start(self._children, time.monotonic()):
+        if b"X" in events and not (self._stopping or child.only_suspects or child.dismissed):
+            self._start(replaces=child)
+        if b"S" in events:
+            self._start_spare()
+
+    def _start_spare(self) -> None:
+        if not self._stopping and self._spares.may_start(self._children, time.monotonic()):
             self._start(only_suspects=True)
 
     def _became_ready(self, child: ChildProcess) -> None:
@@ -228,11 +233,15 @@ class Fleet:
             if status is not None:
                 self._children.remove(child)
                 self._selector.unregister(child.status_fd)
+                self._coroner.ended(child, status)
                 child.close()
                 self._ended(child, status, now)
             elif child.silent_for(now) > (self._options.worker.lease_seconds if child.ready else START_SECONDS):
-                log.error("a worker process makes no progress and is killed", extra={"pid": child.pid})
+                self._coroner.silent(child, child.silent_for(now))
                 child.kill()
+            elif self._coroner.doubts(child, now) and not self._options.worker.burst:
+                self._start_spare()
+        self._coroner.deliver(now)
         if now >= self._kill_at:
             for child in self._children:
                 log.error("a worker process did not stop in time and is killed", extra={"pid": child.pid})

@@ -2,9 +2,10 @@
 it.
 
 The thread also rescues the jobs of lost workers, takes its turns at keeping the house (keeper/), and makes full
-passes that have become too costly for the loop's connection. It beats only while the loop turns: a process whose loop
-stands still for a lease gives its jobs up. The loop, in turn, judges by `Lease.remaining`, without asking the thread
-or the database, whether its handlers may still run: they are stopped before the lease can be taken (I3).
+passes that have become too costly for the loop's connection. A lease counts from when the loop turned last: a process
+whose loop stands still for a lease loses its jobs, as one that is frozen does. The loop, in turn, judges by
+`Lease.remaining`, without asking the thread or the database, whether its handlers may still run: they are stopped
+before the lease can be taken (I3).
 """
 
 from __future__ import annotations
@@ -29,40 +30,17 @@ from pgqueue.worker.tether import tie
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pgqueue.worker.term import Lease
+
 log = logging.getLogger(__name__)
 
-# Handlers are stopped this part of the lease before it ends: time to unwind before anyone can take their jobs.
-MARGIN = 0.2
 # A beat that takes longer than this part of the lease is cut off from outside.
 PATIENCE = 0.4
+BEHIND_SECONDS = 0.25  # a loop that has not turned for so long stands still, as far as a heartbeat is concerned
+HUNG_SECONDS = 60.0  # and four leases: it takes that long where several servers are away
 RETRY_SECONDS = 5.0  # before a duty that failed is tried again
 
 Rows = list[tuple[Any, ...]]
-
-
-class Lease:
-    """How long this worker may be sure of its jobs, by the monotonic clock."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._until = float("-inf")
-
-    def extend(self, sent_at: float) -> None:
-        """A heartbeat that was sent then has been recorded."""
-        self._until = max(self._until, sent_at + self.seconds)
-
-    def drop(self) -> None:
-        """The lease is gone."""
-        self._until = float("-inf")
-
-    @property
-    def until(self) -> float | None:
-        """When it is over unless it is extended; None: there is none."""
-        return self._until if self._until > float("-inf") else None
-
-    def remaining(self, now: float) -> float:
-        """Seconds until handlers have to be stopped; negative: they must not run."""
-        return self._until - MARGIN * self.seconds - now
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +90,8 @@ class Keepalive:
         self._steady_since: float | None = None
         self._stopping = False
         self._asked = False
+        self._recorded_turn = float("-inf")
+        self._turned_at = time.monotonic()  # this thread
         self._thread = threading.Thread(target=self._run, name="pgqueue-lease", daemon=True)
 
     def start(self) -> None:
@@ -126,9 +106,19 @@ class Keepalive:
         if self._thread.is_alive():
             shut_down_socket(self._conn)
 
+    def dead(self, now: float) -> bool:
+        """Whether the thread is gone, which code in handlers can bring about, or hangs where nothing can cut it off."""
+        hung_seconds = max(4 * self._lease.seconds, HUNG_SECONDS)
+        return not self._thread.is_alive() or now - self._turned_at > hung_seconds
+
     def ask(self, request: Request) -> None:
         """Run a statement on this connection soon."""
         self._requests.put(request)
+
+    def hurry(self, duty: int) -> None:
+        """Let the duty at this place come next. Called from any thread."""
+        self._due_at[duty] = 0.0
+        self._requests.put(None)
 
     def beat_now(self) -> None:
         """Beat without waiting for the next turn: somebody may have asked to cancel a job."""
@@ -154,14 +144,15 @@ class Keepalive:
     def _run(self) -> None:
         turn, next_beat = 0, time.monotonic()
         while not self._stopping:
+            self._turned_at = time.monotonic()
             try:
                 if self._conn is None or self._conn.closed:
                     self._conn = self._connect()
                 turn = 0
                 if time.monotonic() >= next_beat or self._asked:
                     self._asked = False
-                    self._beat()
-                    next_beat = time.monotonic() + self._lease.seconds / 3
+                    behind = self._beat()
+                    next_beat = time.monotonic() + (BEHIND_SECONDS if behind else self._lease.seconds / 3)
                 self._house(next_beat)
                 self._serve(next_beat)
             except (psycopg.Error, OSError) as error:
@@ -198,17 +189,15 @@ class Keepalive:
         if conn is not None:
             conn.close()
 
-    def _beat(self) -> None:
-        now = time.monotonic()
-        if now - self._loop_turned_at() > self._lease.seconds:
-            log.error(
-                "the event loop stands still: no heartbeat is sent in its name",
-                extra={"seconds": round(now - self._loop_turned_at(), 1)},
-            )
-            return
+    def _beat(self) -> bool:
+        """Beat; returns whether the loop stands still, and another is wanted as soon as it turns."""
+        now, turned_at = time.monotonic(), self._loop_turned_at()
         worker_id = self._worker_id()
         if worker_id is None:
-            return
+            return False
+        if now - turned_at > BEHIND_SECONDS:
+            self._beat_behind(worker_id, now, turned_at)
+            return True
         self._busy_since = now
         rows = self._execute("beat", {"worker_id": worker_id, **self._describe()})
         self._busy_since = None
@@ -216,12 +205,26 @@ class Keepalive:
         self._on_server(Server(*server), Witness(lsn, clock))
         if jobs is None:
             self._on_lost(worker_id)
-            return
+            return False
         self._lease.extend(now)
         if time.monotonic() - now > self._lease.seconds / 3:
             self._steady_since = None
         self._steady_since = self._steady_since or now
         self._on_beat(jobs)
+        return False
+
+    def _beat_behind(self, worker_id: int, now: float, turned_at: float) -> None:
+        """Say once since when the loop stands still: the lease counts from then."""
+        if turned_at <= self._recorded_turn:
+            return
+        self._busy_since = now
+        rows = self._execute("beat_behind", {"worker_id": worker_id, "behind_seconds": now - turned_at})
+        self._busy_since = None
+        self._recorded_turn = turned_at
+        if rows:
+            self._lease.extend(turned_at)
+        else:
+            self._on_lost(worker_id)
 
     def _house(self, until: float) -> None:
         for place, duty in enumerate(self._duties):
@@ -246,9 +249,9 @@ class Keepalive:
         log.error("a duty was refused and is tried again", extra=said)
 
     def _serve(self, until: float) -> None:
-        next_duty = min(self._due_at, default=until)
+        until = min([until, *self._due_at])
         try:
-            request = self._requests.get(timeout=max(0.0, min(until, next_duty) - time.monotonic()))
+            request = self._requests.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             return
         if request is None:

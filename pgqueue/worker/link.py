@@ -23,9 +23,13 @@ from pgqueue.keeper.ticking import tick_due
 from pgqueue.telling import reason_of
 from pgqueue.version import VERSION
 from pgqueue.worker import claim as claims
-from pgqueue.worker.lease import Keepalive, Lease, Request
+from pgqueue.worker import outside
+from pgqueue.worker.declare import declare
+from pgqueue.worker.lease import Keepalive, Request
+from pgqueue.worker.notes import Notes
 from pgqueue.worker.reconcile import Reconciler
 from pgqueue.worker.session import Rows, Session, draw_worker_id
+from pgqueue.worker.term import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +61,8 @@ class Link:
         self._registered = False
         self.on_cancel: Callable[[list[int]], None] = lambda _: None
         self.on_lost: Callable[[int], None] = lambda _: None
+        self.on_late: Callable[[], None] = lambda: None
+        self.on_registered: Callable[[int], None] = lambda _: None
         self.queues = queues
         self.running: Callable[[], int] = lambda: 0
         self.listener_pid: Callable[[], int | None] = lambda: None
@@ -68,6 +74,7 @@ class Link:
         self.in_flight: set[int] = set()  # tokens of claims on the lease's connection that are not answered yet
         self._server: Server | None = None  # the one whose state this worker knows
         self._witnesses: deque[Witness] = deque(maxlen=WITNESSES)
+        self.notes = Notes(self)
         self.worker_id = 0
         self.epoch = 0
 
@@ -81,11 +88,12 @@ class Link:
         await self._session.connect()
         self._server = self._session.server
         await self._register()
-        await self._declare_limits()
-        await self._declare_schedules()
+        await declare(self._app, self._session)
         options = self._options
         house: list[duties.Duty] = [
-            duties.rescuing(options.lease_seconds / 3, may_judge=self._steady),
+            duties.rescuing(
+                options.lease_seconds / 3, may_judge=self._steady, examine=outside.stopped, on_late=self.on_late
+            ),
             duties.sweep,
             duties.hand_on,
             duties.fold,
@@ -102,9 +110,9 @@ class Link:
             worker_id=lambda: self.worker_id if self._registered else None,
             describe=lambda: {"running": self.running(), "listener_pid": self.listener_pid()},
             loop_turned_at=lambda: self.turned_at,
-            on_beat=lambda jobs: self._on_loop(self.on_cancel, jobs) if jobs else None,
-            on_lost=lambda worker_id: self._on_loop(self.on_lost, worker_id),
-            on_server=lambda server, witness: self._on_loop(self._met, server, witness),
+            on_beat=lambda jobs: self.on_loop(self.on_cancel, jobs) if jobs else None,
+            on_lost=lambda worker_id: self.on_loop(self.on_lost, worker_id),
+            on_server=lambda server, witness: self.on_loop(self._met, server, witness),
             duties=house,
         )
         self._keepalive.start()
@@ -173,6 +181,8 @@ class Link:
             "lease_seconds": self.lease.seconds,
             "version": VERSION,
         }
+        if self.worker_id:  # it was declared lost, and is not stuck any more
+            await self._session.run("recovered", {"worker_id": self.worker_id})
         taken = True
         while taken:
             self.worker_id, self.epoch = draw_worker_id(), 0
@@ -181,25 +191,10 @@ class Link:
             taken = not rows[0][0]
         self._registered = True
         self.lease.extend(sent)
+        self.on_registered(self.worker_id)
         log.info(
             "registered", extra={"worker": self.worker_id, "queues": list(self.queues), "pooled": self._session.pooled}
         )
-
-    async def _declare_limits(self) -> None:
-        limits = self._app.limits
-        if limits:
-            for name, verdict in await self._session.run("declare_limits", {"definitions": limits.as_json()}):
-                log.info("a limit was declared", extra={"limit": name, "verdict": verdict})
-        if elsewhere := limits.undeclared(self._app.tasks.values()):
-            for (name,) in await self._session.run("unknown_limits", {"names": elsewhere}):
-                log.warning("nobody has set a limit that tasks name: its jobs are held", extra={"limit": name})
-
-    async def _declare_schedules(self) -> None:
-        if not self._app.schedules:
-            return
-        rows = await self._session.run("declare_schedules", {"definitions": self._app.schedules.as_json()})
-        for name, verdict in rows:
-            log.info("a schedule was declared", extra={"schedule": name, "verdict": verdict})
 
     def forget(self) -> None:
         """The identity is gone: a new one is taken at the next restore."""
@@ -253,6 +248,15 @@ class Link:
         if self._keepalive is not None:
             self._keepalive.ask(request)
 
+    def heartbeat_dead(self, now: float) -> bool:
+        """Whether the thread that beats has ended, or hangs where nothing can cut it off."""
+        return self._keepalive is not None and self._keepalive.dead(now)
+
+    def rescue_now(self) -> None:
+        """Look for lost workers now. Called from any thread."""
+        if self._keepalive is not None:
+            self._keepalive.hurry(0)
+
     def beat_now(self) -> None:
         """Look for cancel requests now."""
         if self._keepalive is not None:
@@ -292,7 +296,8 @@ class Link:
             await self._send(1, claims.NO_CLAIM, claims.batch_params(batch))
         await self._session.run("leave", {"worker_id": self.worker_id})
 
-    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
+    def on_loop(self, call: Callable[..., None], *args: Any) -> None:
+        """Call something on the loop, from any thread."""
         try:
             self._loop.call_soon_threadsafe(call, *args)
         except RuntimeError:

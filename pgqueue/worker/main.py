@@ -2,7 +2,9 @@
 how it is.
 
 Started by `fleet.py` with its settings as JSON in the environment and a pipe on which it writes one byte per event: `R`
-ready, `.` alive, `S` suspects wait; and what `pulse.py` tells of its load. The end of the other pipe means that the
+ready, `.` alive, `S` suspects wait, `X` another has to take its place, `I<id>;` its id in the database; and what
+`pulse.py` tells of its load. On another pipe come findings about other processes, to be recorded, a JSON object a line
+(coroner.py); its end means that the
 supervisor is gone: then it drains.
 """
 
@@ -23,6 +25,7 @@ import psycopg
 
 from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
 from pgqueue.worker import logs
+from pgqueue.worker.alarm import Alarm
 from pgqueue.worker.load import load_app
 from pgqueue.worker.options import WorkerOptions
 from pgqueue.worker.pulse import Pulse
@@ -31,10 +34,13 @@ from pgqueue.worker.settings import RECYCLED, SETTINGS
 from pgqueue.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pgqueue.app import App
 
 log = logging.getLogger(__name__)
 
+ALARM_PART = 0.5  # of the lease: so long may no Python run before all stacks are dumped without it
 USAGE, APP, DATABASE, MIGRATIONS = 2, 3, 4, 5
 
 
@@ -53,7 +59,8 @@ def main() -> int:
         logs.mask_with(app.masking)
         reporter = Reporter(settings["report_fd"]) if settings.get("reports") else None
         worker_options = WorkerOptions(**settings["options"])
-        return run(app, worker_options, settings["app"], pipe, reporter, scaled=settings["scaled"])
+        alarm = Alarm(settings["stacks_fd"], ALARM_PART * worker_options.lease_seconds)
+        return run(app, worker_options, settings["app"], pipe, alarm, reporter, scaled=settings["scaled"])
     except Exception as error:  # noqa: BLE001 - the outermost edge: one line and a status
         if settings["debug"]:
             traceback.print_exc()
@@ -96,17 +103,20 @@ class Pipe:
         """Wait until the supervisor says so; False when it is gone."""
         return os.read(self.lifeline_fd, 1) != b""
 
-    def watch(self, on_end: Any) -> None:
-        """Call `on_end` from a thread when the supervisor is gone."""
-        threading.Thread(target=self._wait, args=(on_end,), name="pgqueue-lifeline", daemon=True).start()
+    def watch(self, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], object]) -> None:
+        """Call, from a thread, `on_line` with what the supervisor says, and `on_end` when it is gone."""
+        threading.Thread(target=self._wait, args=(on_line, on_end), name="pgqueue-lifeline", daemon=True).start()
 
-    def _wait(self, on_end: Any) -> None:
-        while os.read(self.lifeline_fd, 1):
-            pass
+    def _wait(self, on_line: Callable[[dict[str, Any]], None], on_end: Callable[[], object]) -> None:
+        with open(self.lifeline_fd, "rb", closefd=False) as lines:
+            for line in lines:
+                on_line(json.loads(line.removeprefix(b"g")))
         on_end()
 
 
-def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Reporter | None, *, scaled: bool) -> int:
+def run(
+    app: App, options: WorkerOptions, spec: str, pipe: Pipe, alarm: Alarm, reporter: Reporter | None, *, scaled: bool
+) -> int:
     """Check the database, then work until told to stop."""
     check_schema(app)
 
@@ -128,6 +138,9 @@ def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Repor
         on_ready=ready,
         on_alive=alive,
         on_suspects=suspects,
+        on_stuck=lambda: pipe.tell(b"X"),
+        on_registered=lambda worker_id: pipe.tell(b"I%d;" % worker_id),
+        alarm=alarm,
     )
     turns = [reporter.turned] if reporter is not None else []
     if scaled:
@@ -141,7 +154,7 @@ def run(app: App, options: WorkerOptions, spec: str, pipe: Pipe, reporter: Repor
             loop.add_signal_handler(number, worker.stop)
         loop.add_signal_handler(signal.SIGTSTP, worker.quiet)
         loop.add_signal_handler(signal.SIGUSR1, dump_stacks)
-        pipe.watch(lambda: loop.call_soon_threadsafe(worker.stop))
+        pipe.watch(worker.note, lambda: loop.call_soon_threadsafe(worker.stop))
         return await worker.run()
 
     if reporter is not None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgqueue.telling import place_of, reason_of
+from pgqueue.worker.incident import Incident
+from pgqueue.worker.stacks import all_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +41,19 @@ class Overseer:
         *,
         on_alive: Callable[[], None],
         recycle: Callable[[str], None],
+        give_up: Callable[[str], None],
     ) -> None:
+        """`recycle` ends this process when its jobs have ended, `give_up` at once; another takes its place."""
         self._crew = crew
         self._link = link
         self._max_memory_mb = options.max_memory_mb
         self._on_alive = on_alive
         self._recycle = recycle
+        self._give_up = give_up
         self._sure = True
+        self._beats = True
         self._sending: asyncio.Task[None] | None = None
+        self._saying: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look after things until cancelled. An error of ours is told and does not end it."""
@@ -59,6 +66,7 @@ class Overseer:
                 self._on_alive()
                 self._crew.stop_overdue(now)
                 self._check_lease(now)
+                self._check_heartbeat(now)
                 self._crew.hand_back_stalled(now)
                 if now >= progress_at and (self._sending is None or self._sending.done()):
                     progress_at = now + PROGRESS_SECONDS
@@ -80,6 +88,20 @@ class Overseer:
         self._crew.stop_all("lease lost")
         self._crew.hand_back_waiting()
         self._link.abort()
+
+    def _check_heartbeat(self, now: float) -> None:
+        """End a process whose lease nobody extends any more: it would be declared lost again and again."""
+        if not self._beats or not self._link.heartbeat_dead(now):
+            return
+        self._beats = False
+        incident = Incident(
+            kind="heartbeat_dead",
+            detail="the thread that beats has ended or hangs: this process ends, its jobs are handed back",
+            jobs=[attempt.id for attempt in self._crew.active()],
+            stack=all_stacks(),
+        )
+        self._saying = asyncio.create_task(self._link.notes.report_here(incident))
+        self._give_up("heartbeat_dead")
 
     async def _send_progress(self) -> None:
         if not self._link.ready:

@@ -1,5 +1,6 @@
 """Runs sync handlers in threads. A thread cannot be ended from outside: it is told to stop through `ctx.cancelled`, and
-reported as stuck when it does not listen.
+reported as stuck when it does not listen. One whose job is over its timeout is given up then: its job is settled
+without it, and another thread takes its place (at most as many as there are places).
 """
 
 from __future__ import annotations
@@ -8,15 +9,14 @@ import asyncio
 import contextvars
 import logging
 import queue
-import sys
 import threading
 import time
-import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from pgqueue.logs import SCOPE
 from pgqueue.worker.judge import Sink, bound, finish, judge
+from pgqueue.worker.stacks import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +52,8 @@ class ThreadPool:
         self._threads: list[threading.Thread] = []
         self._waiting: set[Attempt] = set()
         self._clean = contextvars.copy_context()
-        self._stuck: set[int] = set()
+        self._stuck: set[Attempt] = set()
+        self._given_up: set[Attempt] = set()
         self.active: set[Attempt] = set()
         self.quick = 0
 
@@ -72,7 +73,7 @@ class ThreadPool:
                 continue
             self._waiting.add(attempt)
             self._queue.put(attempt)
-            if len(self._threads) < min(self._size, self.held()):
+            if len(self._threads) - len(self._given_up) < min(self._size, self.held()):
                 thread = threading.Thread(target=self._work, name=f"pgqueue-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -98,20 +99,26 @@ class ThreadPool:
         """What has not started."""
         return list(self._waiting)
 
-    def report_stuck(self, now: float, grace_seconds: float) -> None:
-        """Say, once a job, which threads ignore that their time is over, and where they are."""
-        frames = sys._current_frames()  # noqa: SLF001 - the documented way to a thread's stack
+    def give_up_stuck(self, now: float, grace_seconds: float) -> list[tuple[Attempt, str]]:
+        """Look, once an attempt, which threads ignore that their time is over, and where they are. Returns those, with
+        their stacks, whose job is over its timeout: it is not the pool's any more, and its thread's answer will be
+        dropped. Of the others the log tells: a request to cancel may still be honoured.
+        """
+        given_up: list[tuple[Attempt, str]] = []
         for attempt in tuple(self.active):
-            if attempt.stop_reason is None or attempt.id in self._stuck or now < attempt.deadline + grace_seconds:
+            if attempt.stop_reason is None or attempt in self._stuck or now < attempt.deadline + grace_seconds:
                 continue
-            self._stuck.add(attempt.id)
-            frame = frames.get(attempt.stopper)
-            where = "".join(traceback.format_stack(frame, limit=8)) if frame else "unknown"
-            log.error(
-                "job is stuck: its thread ignores ctx.cancelled; look at it in loops, or use cpu=True\n%s",
-                where,
-                extra={"job": attempt.id, "task": attempt.task.name, "reason": attempt.stop_reason},
-            )
+            stack = stack_of(attempt.stopper)
+            if attempt.stop_reason == "timeout" and len(self._given_up) < self._size:
+                self._given_up.add(attempt)
+                self.active.discard(attempt)
+                given_up.append((attempt, stack))
+                continue
+            self._stuck.add(attempt)
+            said = {"job": attempt.id, "task": attempt.task.name, "reason": attempt.stop_reason, "stack": stack}
+            advice = "job is stuck: its thread ignores ctx.cancelled; look at it in loops, or use cpu=True"
+            log.error(advice, extra=said)
+        return given_up
 
     def _work(self) -> None:
         while (attempt := self._queue.get()) is not None:
@@ -149,12 +156,15 @@ class ThreadPool:
         self._collecting = False
         while self._results:
             attempt, value, error, context = self._results.popleft()
-            if error is None:
+            if attempt in self._given_up:
+                self._given_up.discard(attempt)
+                log.warning("the thread of a job that was given up has ended after all", extra={"job": attempt.id})
+            elif error is None:
                 finish(self._sink, attempt, value, context)
             else:
                 judge(self._sink, attempt, error, skip=2)
             self.active.discard(attempt)
-            self._stuck.discard(attempt.id)
+            self._stuck.discard(attempt)
             self._on_end()
 
     async def close(self) -> None:

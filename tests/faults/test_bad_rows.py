@@ -14,8 +14,9 @@ import pytest
 from pgqueue import App, codec
 from pgqueue.keeper.retention import drop_expired_days
 from pgqueue.worker import lease as leases
-from pgqueue.worker.lease import Keepalive, Lease
+from pgqueue.worker.lease import Keepalive
 from pgqueue.worker.settle import Outbox
+from pgqueue.worker.term import Lease
 from tests.sql.engine import Conn, Worker, enqueue, job
 from tests.support.outcomes import Jobs
 from tests.support.running import Running

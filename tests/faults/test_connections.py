@@ -14,8 +14,9 @@ import pytest
 
 from pgqueue.embedded import Server
 from pgqueue.worker import session
-from pgqueue.worker.lease import Keepalive, Lease
+from pgqueue.worker.lease import Keepalive
 from pgqueue.worker.session import Session
+from pgqueue.worker.term import Lease
 from tests.conftest import Connect
 from tests.support.database import Database
 from tests.support.fleet import Fleet, is_alive

@@ -92,6 +92,17 @@ def test_a_task_that_no_worker_knows_is_named(conn: "psycopg.Connection[Any]") -
     assert '"t"' not in found.detail
 
 
+def test_a_worker_that_stands_still_is_named(conn: "psycopg.Connection[Any]") -> None:
+    worker = Worker(conn)
+    conn.execute("select pgqueue.note_incident(%s, 'host', 1, 'frozen', ago => '9 s')", [worker.id])
+
+    found = look(conn)["stuck"]
+
+    assert found.status is Status.WARNING
+    assert f"frozen for 9 s: worker {worker.id} (host, pid 1)" in found.detail
+    assert found.remedy
+
+
 def test_missing_days_are_found(conn: "psycopg.Connection[Any]") -> None:
     for day in range(14, 0, -1):
         name = conn.execute(

@@ -23,7 +23,7 @@ COUNTED = {"depths", "history_depths"}
 # What workers call, and what those functions call: with the caller's rights on the tables.
 WORKERS = {
     "batch_ends", "is_undone", "lock_reach", "recall_skipped",
-    "note_failover", "reconcile", "server_state", "timeline_begin", "version_parts",
+    "note_failover", "note_incident", "reconcile", "server_state", "timeline_begin", "version_parts",
     "add_nodes", "add_to_flow", "adopt_parents", "advance_nodes", "attempt_evidence", "backlog", "beat", "breaches",
     "call_waiting", "cancel", "cancel_dead", "cancel_flow", "cancel_waiting", "carry_args", "check_new_jobs",
     "claim", "claim_alone", "complete", "deal", "declare_limits", "declare_schedules", "end_blocked",
@@ -46,7 +46,7 @@ WORKERS = {
 
 READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "queue_quotas", "settings"}
 TABLES = {
-    "attempt_lines", "failovers", "failover_jobs",
+    "attempt_lines", "failovers", "failover_jobs", "incident_log",
     "depth_minutes", "statistics_minutes", "statistics_state", "statistics_sums",
     "cancel_requests", "dead_jobs", "finished_jobs", "flow_deltas", "flow_links", "flow_nodes", "job_args",
     "job_attempts", "job_flows", "job_keys", "job_progress", "job_schedules", "job_steps", "lane_waits", "lanes",
@@ -54,7 +54,7 @@ TABLES = {
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
     "attempt_logs", "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
-    "depth_history", "statistics", "statistics_totals",
+    "depth_history", "statistics", "statistics_totals", "worker_incidents",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error", "lines"}
 

@@ -4,12 +4,15 @@ import asyncio
 import ctypes
 import os
 import resource
+import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 
 from pgqueue import App
+from pgqueue.errors import LeaseLost
 from tests.support.jobs import QUICKLY
 from tests.support.ledger import note
 
@@ -56,6 +59,62 @@ def grip(ctx: Any, seconds: float) -> None:
     if ctx.attempt == 1:
         ctypes.PyDLL(None).usleep(int(seconds * 1e6))
     note("end", ctx)
+
+
+@app.task(name="deaf", timeout=timedelta(seconds=0.3), backoff=QUICKLY)
+def deaf_once(ctx: Any, seconds: float) -> None:
+    """Ignore at the first attempt that the time is over, then try to write as if nothing had happened."""
+    note("start", ctx)
+    if ctx.attempt > 1:
+        note("end", ctx)
+        return
+    _not_listening(ctx, seconds)
+    try:
+        with psycopg.connect(os.environ["PGQ_DSN"]) as conn:
+            ctx.complete(conn)
+    except LeaseLost:
+        note("refused", ctx)
+
+
+def _not_listening(ctx: Any, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        time.sleep(0.02)
+        note("alive", ctx)
+
+
+@app.task(name="block")
+async def block_once(ctx: Any, seconds: float) -> None:
+    """Hold up the loop at the first attempt, then try to write as if nothing had happened."""
+    note("start", ctx)
+    if ctx.attempt == 1:
+        _hold_up_the_loop(seconds)
+        try:
+            async with await psycopg.AsyncConnection.connect(os.environ["PGQ_DSN"]) as conn:
+                await ctx.complete(conn)
+        except (LeaseLost, asyncio.CancelledError):  # it is stopped as soon as the loop turns, or comes as far as this
+            note("refused", ctx)
+            raise
+    note("end", ctx)
+
+
+def _hold_up_the_loop(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@app.task(name="still_heart")
+def still_heart(ctx: Any) -> None:
+    """End the thread that beats, at the first attempt, and go on for a while."""
+    note("start", ctx)
+    if ctx.attempt > 1:
+        note("end", ctx)
+        return
+    (heart,) = (thread for thread in threading.enumerate() if thread.name == "pgqueue-lease")
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(heart.ident or 0), ctypes.py_object(SystemExit))
+    while not ctx.cancelled:
+        time.sleep(0.01)
+        note("alive", ctx)
+    note("stopped", ctx)
 
 
 @app.task(name="eat", max_attempts=2, backoff=QUICKLY)

@@ -263,6 +263,26 @@ def test_stats_and_health_tell_of_dead_letters_and_missing_workers(dsn: str, con
     assert well.status == 0
 
 
+def test_workers_show_who_is_stuck_and_where_it_stood(dsn: str, conn: Conn) -> None:
+    conn.execute("select pgqueue.register_worker(7, 'box', 9, '{default}', '{fine}', 10, '15 s')")
+    conn.execute(
+        "select pgqueue.note_incident(7, 'box', 9, 'loop_blocked', '{3}', 'it does not turn',"
+        ' $$  File "shop.py", line 3, in wait\n\x1b[31m$$)'
+    )
+
+    listed = pgq("workers", PGQ_DSN=dsn).out
+    (document,) = pgq("workers", "--json", PGQ_DSN=dsn).json
+    shown = pgq("workers", "--stacks", "7", PGQ_DSN=dsn).out
+    nobody = pgq("workers", "--stacks", "8", PGQ_DSN=dsn).out
+
+    assert "loop_blocked" in listed
+    assert (document["stuck"], document["incident"]) == ("loop_blocked", "loop_blocked")
+    assert "loop_blocked worker 7 (box, pid 9, jobs 3): it does not turn\n" in shown
+    assert '    File "shop.py", line 3, in wait\n    \\x1b[31m\n' in shown.replace("      File", "    File")
+    assert "nothing of worker 8" in nobody
+    assert len(pgq("workers", "--stacks", "0", "--json", PGQ_DSN=dsn).json) == 1
+
+
 def test_health_of_an_unreachable_database_is_a_failed_check() -> None:
     result = pgq("health", "--dsn", "host=127.0.0.1 port=1")
 

@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgqueue import App
+from pgqueue import App, Context
+from pgqueue.errors import LeaseLost
 from pgqueue.worker import crew
 from tests.support.jobs import KINDS, QUICKLY
 from tests.support.ledger import Ledger
@@ -61,27 +62,73 @@ def test_a_thread_is_told_of_its_timeout(jobs_app: App, start: Start, the: Jobs,
     assert the.wait(handle, "dead")["error"]["message"] == "told to stop: timeout"
 
 
-def test_a_thread_that_does_not_listen_is_reported_as_stuck(
+def test_a_thread_over_its_timeout_that_does_not_listen_is_given_up_and_its_answer_refused(
     app: App, start: Start, the: Jobs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "STUCK_GRACE_SECONDS", 0.1)
-    release = threading.Event()
+    release, ended = threading.Event(), threading.Event()
+    seen: list[str] = []
 
-    @app.task(timeout=timedelta(seconds=0.1), max_attempts=1)
-    def deaf() -> str:
+    @app.task(timeout=timedelta(seconds=0.1), max_attempts=2, backoff=QUICKLY)
+    def deaf(ctx: Context) -> str:
+        if ctx.attempt == 2:
+            return "another"
         release.wait(20)
+        try:
+            with psycopg.connect(app.dsn) as conn:
+                ctx.complete(conn, "a zombie's")
+        except LeaseLost:
+            seen.append("refused")
+        ended.set()
         return "after all"
 
     handle = deaf.enqueue()
     with caplog.at_level(logging.ERROR):
-        start(app)
-        wait_until(lambda: any("stuck" in record.getMessage() for record in caplog.records))
+        start(app, threads=1)
+        the.wait(handle, "succeeded")  # while the only thread is still there
     release.set()
+    assert ended.wait(10)
 
-    assert the.wait(handle, "succeeded")["result"] == "after all"
-    stuck = [record for record in caplog.records if "stuck" in record.getMessage()]
-    assert len(stuck) == 1
-    assert "release.wait(20)" in stuck[0].getMessage()
+    assert seen == ["refused"]
+    assert the.attempts(handle) == [(1, "failed"), (2, "succeeded")]
+    assert the[handle]["result"] == "another"
+    ((kind, jobs, stack),) = the.conn.execute("select kind, jobs, stack from pgqueue.worker_incidents").fetchall()
+    assert (kind, jobs) == ("thread_overdue", [handle.id])
+    assert "deaf" in stack.split("Event.wait")[1]
+    error = the.errors(handle)[0]
+    assert error is not None
+    assert (error["type"], error["traceback"]) == ("TimedOut", stack)
+    assert len([record for record in caplog.records if "stuck" in record.getMessage()]) == 1
+
+
+def test_an_overdue_thread_that_holds_its_jobs_row_does_not_hold_up_the_outcomes_of_others(
+    app: App, start: Start, the: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "STUCK_GRACE_SECONDS", 0.1)
+    release, guarded = threading.Event(), threading.Event()
+
+    @app.task(timeout=timedelta(seconds=0.3), max_attempts=1)
+    def deaf(ctx: Context) -> None:
+        with psycopg.connect(app.dsn) as conn:
+            ctx.guard(conn)
+            guarded.set()
+            release.wait(30)
+
+    @app.task
+    async def other() -> None: ...
+
+    handle = deaf.enqueue()
+    start(app)
+    assert guarded.wait(10)
+    noted = "select count(*) from pgqueue.worker_incidents where kind = 'thread_overdue'"
+    wait_until(lambda: the.conn.execute(noted).fetchall() == [(1,)])
+    try:
+        the.wait(other.enqueue(), "succeeded", 5)
+        assert the[handle]["state"] == "running"
+    finally:
+        release.set()
+
+    assert the.wait(handle, "dead")["error"]["type"] == "TimedOut"
 
 
 def test_a_cancelled_thread_that_does_not_listen_is_reported_as_stuck(
@@ -105,7 +152,7 @@ def test_a_cancelled_thread_that_does_not_listen_is_reported_as_stuck(
             release.set()
 
     (stuck,) = [record for record in caplog.records if "stuck" in record.getMessage()]
-    assert "release.wait(20)" in stuck.getMessage()
+    assert "deaf" in stuck.__dict__["stack"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
