@@ -21,6 +21,7 @@ from pgqueue.masking import Masking
 from pgqueue.operations import Operations
 from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
+from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,13 +90,16 @@ class App(Registry, Operations):
 
     def send(self, pending: PendingJob[T], *, conn: Any = None) -> Handle[T]:
         """Enqueue one prepared job."""
-        return self._handles([pending], [self._client.run(calls.enqueue(pending.new), conn=conn, instead="aenqueue")])[
-            0
-        ]
+        with sending(self.tracer, [pending.new]) as trace:
+            job_id = self._client.run(calls.enqueue(trace.mark(pending.new)), conn=conn, instead="aenqueue")
+            trace.sent([job_id])
+        return self._handles([pending], [job_id])[0]
 
     async def asend(self, pending: PendingJob[T], *, conn: Any = None) -> Handle[T]:
         """Enqueue one prepared job."""
-        job_id = await self._client.arun(calls.enqueue(pending.new), conn=conn, instead="enqueue")
+        with sending(self.tracer, [pending.new]) as trace:
+            job_id = await self._client.arun(calls.enqueue(trace.mark(pending.new)), conn=conn, instead="enqueue")
+            trace.sent([job_id])
         return self._handles([pending], [job_id])[0]
 
     def enqueue_many(self, jobs: Iterable[PendingJob[T]], *, conn: Any = None) -> list[Handle[T]]:
@@ -104,16 +108,20 @@ class App(Registry, Operations):
         Raises ArgumentError.
         """
         pending = self._own(jobs)
-        call = calls.enqueue_many([job.new for job in pending])
-        return self._handles(pending, self._client.run(call, conn=conn, instead="aenqueue_many") if pending else [])
+        with sending(self.tracer, [job.new for job in pending]) as trace:
+            call = calls.enqueue_many([trace.mark(job.new) for job in pending])
+            ids = self._client.run(call, conn=conn, instead="aenqueue_many") if pending else []
+            trace.sent(ids)
+        return self._handles(pending, ids)
 
     async def aenqueue_many(self, jobs: Iterable[PendingJob[T]], *, conn: Any = None) -> list[Handle[T]]:
         """Do as `enqueue_many` on an AsyncConnection or the App's async pool."""
         pending = self._own(jobs)
-        call = calls.enqueue_many([job.new for job in pending])
-        return self._handles(
-            pending, await self._client.arun(call, conn=conn, instead="enqueue_many") if pending else []
-        )
+        with sending(self.tracer, [job.new for job in pending]) as trace:
+            call = calls.enqueue_many([trace.mark(job.new) for job in pending])
+            ids = await self._client.arun(call, conn=conn, instead="enqueue_many") if pending else []
+            trace.sent(ids)
+        return self._handles(pending, ids)
 
     def push(self, job: Job, *, conn: Any = None, **options: Unpack[Options]) -> Handle[Any]:
         """Enqueue an instance of a class under `@app.job`; options as for `Task.using`. Raises ArgumentError."""
@@ -125,15 +133,19 @@ class App(Registry, Operations):
 
     def send_flow(self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None) -> FlowHandle:
         """Enqueue a flow that is laid out."""
-        call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json())
-        return self._flow_handle(plan, read, *self._client.run(call, conn=conn, instead="aenqueue"))
+        with sending(self.tracer, plan.news) as trace:
+            call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json(trace.mark))
+            flow_id, ids = self._client.run(call, conn=conn, instead="aenqueue")
+        return self._flow_handle(plan, read, flow_id, ids)
 
     async def asend_flow(
         self, flow: Flow, plan: Plan, *, read: Callable[[Results], Any], conn: Any = None
     ) -> FlowHandle:
         """Enqueue a flow that is laid out."""
-        call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json())
-        return self._flow_handle(plan, read, *await self._client.arun(call, conn=conn, instead="enqueue"))
+        with sending(self.tracer, plan.news) as trace:
+            call = calls.enqueue_flow(flow.kind, flow.name, plan.as_json(trace.mark))
+            flow_id, ids = await self._client.arun(call, conn=conn, instead="enqueue")
+        return self._flow_handle(plan, read, flow_id, ids)
 
     def _flow_handle(self, plan: Plan, read: Callable[[Results], Any], flow_id: int, ids: list[int]) -> FlowHandle:
         jobs = plan.jobs

@@ -19,14 +19,17 @@ from pgqueue.flow import lay_all
 from pgqueue.handle import Handle
 from pgqueue.steps import Awaiting, Plain, Steps, finished
 from pgqueue.telling import brief
+from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from pgqueue.client import Client
     from pgqueue.flow import Member
     from pgqueue.plan import Plan, When
+    from pgqueue.tracing import Sending
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -202,14 +205,21 @@ class Context:
         ArgumentError, KeyTaken, and StateConflict for a job that belongs to no flow.
         """
         plan = lay_all(members, after=self.job_id, when=when)
-        call = calls.add_to_flow(self.job_id, self.token, plan.as_json())
         if self._is_async:
-            return self._aadded(plan, call, conn)
-        ids = self._client.run(call, conn=conn, instead="it with a psycopg Connection")
+            return self._aadded(plan, conn)
+        with self._adding(plan) as trace:
+            call = calls.add_to_flow(self.job_id, self.token, plan.as_json(trace.mark))
+            ids = self._client.run(call, conn=conn, instead="it with a psycopg Connection")
         return self._handles(plan, ids)
 
-    async def _aadded(self, plan: Plan, call: calls.Call[list[int]], conn: Any) -> list[Handle[Any]]:
-        return self._handles(plan, await self._client.arun(call, conn=conn, instead="it with an AsyncConnection"))
+    async def _aadded(self, plan: Plan, conn: Any) -> list[Handle[Any]]:
+        with self._adding(plan) as trace:
+            call = calls.add_to_flow(self.job_id, self.token, plan.as_json(trace.mark))
+            ids = await self._client.arun(call, conn=conn, instead="it with an AsyncConnection")
+        return self._handles(plan, ids)
+
+    def _adding(self, plan: Plan) -> AbstractContextManager[Sending]:
+        return sending(plan.sender.tracer if plan.sender is not None else None, plan.news)
 
     def _handles(self, plan: Plan, ids: list[int]) -> list[Handle[Any]]:
         return [Handle(ids[place], self._client, decode=job.task.decode_result) for place, job in plan.jobs]

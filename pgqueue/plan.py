@@ -16,11 +16,13 @@ from pgqueue.codec import dumps
 from pgqueue.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from pgqueue.job import NewJob
     from pgqueue.request import PendingJob, Sender
 
 When = Literal["succeeded", "ended", "failed", "not_failed", "if_succeeded"]
 OnFailure = Literal["cancel", "dead", "wait"]
 Results = Mapping[int, Any]
+Mark = Callable[["NewJob"], "NewJob"]
 DEEPEST = 100  # flows inside one another; each takes a few frames of Python's stack
 
 # What a condition on a flow means for its callbacks and undos, which may be skipped.
@@ -75,8 +77,8 @@ class Entry:
     on_failure: OnFailure = "cancel"
     edges: dict[Parent, When] = field(default_factory=dict)
 
-    def as_json(self) -> str:
-        """Write it as `enqueue_flow` takes it."""
+    def as_json(self, mark: Mark) -> str:
+        """Write it as `enqueue_flow` takes it, its job as `mark` returns it."""
         said: dict[str, Any] = {"after": [_edge_as_json(parent, when) for parent, when in self.edges.items()]}
         said |= {name: value for name in ("name", "role") if (value := getattr(self, name)) is not None}
         said |= {name: True for name in ("verdict", "gather") if getattr(self, name)}
@@ -85,7 +87,7 @@ class Entry:
         if self.job is None:
             return dumps(said | {"barrier": True})
         # A flow has its keys or is refused, whatever their policy.
-        return f"{as_json(self.job.new, leave_out='key_policy')[:-1]},{dumps(said)[1:]}"
+        return f"{as_json(mark(self.job.new), leave_out='key_policy')[:-1]},{dumps(said)[1:]}"
 
 
 class Plan:
@@ -114,6 +116,11 @@ class Plan:
         """The jobs with their places."""
         return [(place, entry.job) for place, entry in enumerate(self.entries) if entry.job is not None]
 
+    @property
+    def news(self) -> list[NewJob]:
+        """What the jobs ask for."""
+        return [job.new for _, job in self.jobs]
+
     def add(self, entry: Entry) -> int:
         """Take one more entry and return its place. Raises ArgumentError for a job of another App."""
         if entry.job is not None:
@@ -131,9 +138,9 @@ class Plan:
         for place in entries:
             self._wait(place, edges, on_failure)
 
-    def as_json(self) -> str:
-        """Write the array of entries."""
-        return "[" + ",".join(entry.as_json() for entry in self.entries) + "]"
+    def as_json(self, mark: Mark) -> str:
+        """Write the array of entries, their jobs as `mark` returns them."""
+        return "[" + ",".join(entry.as_json(mark) for entry in self.entries) + "]"
 
     def _wait(self, place: int, edges: list[Edge], on_failure: OnFailure) -> None:
         entry = self.entries[place]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pgqueue.limit import Limits
     from pgqueue.plan import Plan, Results
     from pgqueue.task import Task
+    from pgqueue.tracing import Tracer
 
 KeyPolicy = Literal["skip", "replace", "raise"]
 GroupRetry = Literal["hold", "pass"]
@@ -62,6 +63,8 @@ class Options(TypedDict, total=False):
 
 class Sender(Protocol):
     """What puts jobs into the database: the App."""
+
+    tracer: Tracer | None
 
     def send(self, pending: PendingJob[T], *, conn: Any = None) -> Handle[T]:
         """Enqueue one job."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from pgqueue.job import NewJob
@@ -82,9 +82,19 @@ class _Untraced:
 UNTRACED = _Untraced()
 
 
-def sending(tracer: Tracer | None, jobs: Callable[[], Sequence[NewJob]]) -> AbstractContextManager[Sending]:
+def sending(tracer: Tracer | None, jobs: Sequence[NewJob]) -> AbstractContextManager[Sending]:
     """Trace the sending of jobs, if anything traces."""
-    return UNTRACED if tracer is None else tracer.sending(jobs())
+    return UNTRACED if tracer is None or not jobs else tracer.sending(jobs)
+
+
+def carried(meta: str | None) -> dict[str, str]:
+    """Return the context in a job's meta; empty when there is none, or no text."""
+    if meta is None or '"traceparent"' not in meta:
+        return {}
+    value = json.loads(meta)
+    if not isinstance(value, dict):
+        return {}
+    return {name: value[name] for name in CARRIED if isinstance(value.get(name), str)}
 
 
 def marked(job: NewJob, carrier: Mapping[str, str]) -> NewJob:

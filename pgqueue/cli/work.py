@@ -69,6 +69,8 @@ _ShrinkAfter = Annotated[
 ]
 _CAPTURED = "Keep what handlers log from this level on with their attempts: debug to critical, or off."
 _CaptureLogs = Annotated[str, _option("--capture-logs", env="CAPTURE_LOGS", metavar="LEVEL", help=_CAPTURED)]
+_TRACED = "Make OpenTelemetry spans and metrics (extra otel); the app sets up the SDK."
+_Otel = Annotated[bool, _option("--otel", env="OTEL", help=_TRACED)]
 
 _Port: dict[str, Any] = {"metavar": "PORT", "min": 0, "max": 65_535, "panel": _PROBES}
 _HealthPort = Annotated[
@@ -133,6 +135,7 @@ def work(
     log_level: _LogLevel = "info",
     log_format: _LogFormat = "console",
     capture_logs: _CaptureLogs = "info",
+    otel: _Otel = False,
     health_port: _HealthPort = None,
     metrics_port: _MetricsPort = None,
     probe_host: _ProbeHost = "0.0.0.0",  # noqa: S104 - see Ports
@@ -160,6 +163,7 @@ def work(
         listen=not no_listen,
         listen_dsn=listen_dsn,
         capture_logs=capture_logs,
+        otel=otel,
     )
     start, scaling = fleet_policy(
         processes=processes,

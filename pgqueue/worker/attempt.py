@@ -116,6 +116,12 @@ class Attempt:
         """From which level on its log lines are kept; None: as the worker says."""
         return self.task.capture_level
 
+    @property
+    def meta(self) -> str | None:
+        """Its meta as JSON text."""
+        meta: str | None = self.row[META]
+        return meta
+
     def log_fields(self) -> dict[str, object]:
         """What log records say of it."""
         fields: dict[str, object] = {

@@ -63,9 +63,9 @@ def _observe(app: Any, outlet: Outlet, hello: dict[str, Any]) -> None:
         handler.keep = outlet.add
         logging.getLogger().addHandler(handler)
     if hello["traced"] and app.tracer is None:
-        from pgqueue import otel
+        from pgqueue.otel import instrument
 
-        otel.instrument(app)
+        instrument(app)
 
 
 def _end_with_parent(conn: socket.socket, outlet: Outlet, parent: int) -> None:
@@ -119,9 +119,9 @@ def _within(
     """Run a handler where logs and traces know whose it is. The span is the worker's; a trace goes on here."""
     SCOPE.set(attempt)
     if carrier:
-        from pgqueue import otel
+        from pgqueue.otel import resume
 
-        attempt.trace = otel.resume(carrier)
+        attempt.trace = resume(carrier)
     return call(*args, **kwargs)
 
 

@@ -57,6 +57,10 @@ def main() -> int:
         app = load_app(settings["app"], settings["cwd"])
         app.configure(dsn=settings["dsn"], schema=settings["schema"])
         logs.mask_with(app.masking)
+        if settings["options"]["otel"]:
+            from pgqueue.otel import instrument
+
+            instrument(app)
         reporter = Reporter(settings["report_fd"]) if settings.get("reports") else None
         worker_options = WorkerOptions(**settings["options"])
         alarm = Alarm(settings["stacks_fd"], ALARM_PART * worker_options.lease_seconds)

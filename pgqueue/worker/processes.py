@@ -21,8 +21,8 @@ from pgqueue import codec
 from pgqueue.capture import Lines
 from pgqueue.codec import storable
 from pgqueue.logs import SCOPE
-from pgqueue.outcome import Cancel, Discard, Retry, Snooze
 from pgqueue.telling import place_of
+from pgqueue.worker.answers import answer_of, stand_in
 from pgqueue.worker.judge import Sink, bound, failed_remotely, judge
 
 if TYPE_CHECKING:
@@ -258,11 +258,11 @@ class ProcessPool:
             case "unserialisable":
                 self._sink.ended(attempt, "dead", error=answer["error"])
             case "answer":
-                judge(self._sink, attempt, _answer(answer))
+                judge(self._sink, attempt, answer_of(answer))
             case "released":
                 self._sink.ended(attempt, "released")
             case _:
-                error = _stand_in(answer["policy"], answer["error"]["message"])
+                error = stand_in(answer["policy"], answer["error"]["message"])
                 failed_remotely(self._sink, attempt, error, answer["error"])
 
     async def close(self) -> None:
@@ -275,35 +275,3 @@ class ProcessPool:
             await asyncio.wait(self._running, timeout=1.0)
             for child in self._idle:
                 await child.close()
-
-
-def _answer(answer: dict[str, Any]) -> BaseException:
-    seconds, reason = answer["seconds"], answer["reason"]
-    match answer["verb"]:
-        case "Retry":
-            return Retry(seconds, reason)
-        case "Snooze":
-            return Snooze(seconds, reason)
-        case "Cancel":
-            return Cancel(reason)
-        case _:
-            return Discard(reason)
-
-
-def _stand_in(names: list[str], message: str) -> BaseException:
-    """An exception of the class that the child named, or of its nearest ancestor that this process has imported and
-    can make from a message: policies look at classes only.
-    """
-    for name in names:
-        module, _, qualname = name.rpartition(":")
-        found: Any = sys.modules.get(module)
-        for part in qualname.split("."):
-            found = getattr(found, part, None)
-        if isinstance(found, type) and issubclass(found, BaseException):
-            try:
-                made: BaseException = type(found.__name__, (found,), {"__init__": BaseException.__init__})(message)
-            except Exception as error:  # noqa: BLE001 - its class may ask for anything, as ExceptionGroup does
-                log.debug("no exception of this class can be made", extra={"kind": name, "error": type(error).__name__})
-                continue
-            return made
-    return Exception(message)

@@ -316,3 +316,18 @@ def say_and_hang(lines: list[str]) -> None:
     for line in lines:
         spoken.warning(line)
     time.sleep(60)
+
+
+@app.task(name="traced.cpu", cpu=True)
+def traced_cpu() -> dict[str, list[str]]:
+    """What the process of the handler knows of its trace."""
+    from opentelemetry import trace
+
+    from pgqueue.logs import SCOPE
+
+    now, scope = trace.get_current_span().get_span_context(), SCOPE.get()
+    fields = scope.log_fields() if scope is not None else {}
+    return {
+        "current": [trace.format_trace_id(now.trace_id), trace.format_span_id(now.span_id)],
+        "logged": [str(fields.get("trace_id")), str(fields.get("span_id"))],
+    }
