@@ -74,7 +74,8 @@ def test_the_sql_page_names_every_state_outcome_column_and_error(
     page = (repository / "docs/sql.md").read_text()
 
     for view in (
-        "jobs", "attempts", "steps", "queues", "workers", "schedules", "flows", "flow_jobs", "limits", "permit_holders",
+        "jobs", "attempts", "attempt_logs", "steps", "queues", "workers", "schedules", "flows", "flow_jobs",
+        "limits", "permit_holders",
     ):  # fmt: skip
         row = re.search(rf"^\| `{view}` \| (.*) \|$", page.partition("## Views")[2], re.MULTILINE)
         columns = [column.name for column in conn.execute(f"select * from pgqueue.{view} limit 0").description or ()]
