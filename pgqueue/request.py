@@ -111,17 +111,17 @@ class Bound(Generic[P, T]):
         """Return the same with more options; a later one replaces an earlier one of its name."""
         return bound(self.task, self.options | options, conn=conn if conn is not None else self.conn)
 
-    def job(self, *args: P.args, **kwargs: P.kwargs) -> PendingJob[T]:
+    def job(self, /, *args: P.args, **kwargs: P.kwargs) -> PendingJob[T]:
         """Describe a job without sending it, for `enqueue_many` and for flows. Raises ArgumentError."""
         task = self.task
         encoded = task.signature.encode(args, kwargs)
         return PendingJob(task, NewJob(task=task.name, args=encoded, **_timed(self.fields)))
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Put a job into the database: in the transaction of `conn`, or else at once. Raises ArgumentError."""
         return self.task.sender.send(self.job(*args, **kwargs), conn=self.conn)
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+    async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Do as `enqueue` on an AsyncConnection or the App's async pool."""
         return await self.task.sender.asend(self.job(*args, **kwargs), conn=self.conn)
 

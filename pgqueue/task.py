@@ -92,22 +92,22 @@ class Task(Generic[C, P, R, T]):
         self.group_retry = group_retry
         functools.update_wrapper(self, definition.fn, updated=())
 
-    def __call__(self, *args: C.args, **kwargs: C.kwargs) -> R:
+    def __call__(self, /, *args: C.args, **kwargs: C.kwargs) -> R:
         """Call the function itself: no job, no database."""
         return self.fn(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f'<Task "{self.name}" queue={self.queue}>'
 
-    def job(self, *args: P.args, **kwargs: P.kwargs) -> PendingJob[T]:
+    def job(self, /, *args: P.args, **kwargs: P.kwargs) -> PendingJob[T]:
         """Describe a job without sending it, for `enqueue_many` and for flows. Raises ArgumentError."""
         return self._bare.job(*args, **kwargs)
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Put a job into the database at once, through the App's own pool. Raises ArgumentError."""
         return self._bare.enqueue(*args, **kwargs)
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+    async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Do as `enqueue` through the App's async pool."""
         return await self._bare.aenqueue(*args, **kwargs)
 
