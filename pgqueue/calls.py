@@ -149,9 +149,25 @@ def _id(given: Any, kind: str) -> int:
 
 
 def _queue(given: Any) -> str:
-    if not isinstance(given, str) or not given or "\x00" in given:
-        raise ArgumentError(f"queue must be a text that is not empty and has no NUL, got {brief(given)}")
+    found = _named(given, "queue")
+    if not found:
+        raise ArgumentError(f"queue must be a text that is not empty, got {brief(given)}")
+    return found
+
+
+def _named(given: Any, what: str) -> str | None:
+    """Return a text, or None, that the driver and the database can take as a name. Raises ArgumentError."""
+    if given is not None and (not isinstance(given, str) or "\x00" in given or not _is_utf8(given)):
+        raise ArgumentError(f"{what} must be a text without NUL and lone surrogates, got {brief(given)}")
     return given
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def retry(job_id: int) -> Call[int]:
@@ -161,7 +177,7 @@ def retry(job_id: int) -> Call[int]:
 
 def redrive(queue: str | None = None, task: str | None = None, limit: int | None = None) -> Call[int]:
     """Make dead jobs ready again; how many."""
-    return Call("redrive", {"queue": queue, "task": task, "limit": limit}, _value)
+    return Call("redrive", {"queue": _named(queue, "queue"), "task": _named(task, "task"), "limit": limit}, _value)
 
 
 def pause(queue: str) -> Call[bool]:
@@ -176,7 +192,7 @@ def resume(queue: str) -> Call[bool]:
 
 def backlog(queue: str | None = None) -> Call[int]:
     """Jobs due plus jobs running."""
-    return Call("backlog", {"queue": queue}, _value)
+    return Call("backlog", {"queue": _named(queue, "queue")}, _value)
 
 
 def why(job_id: int) -> Call[list[Gate]]:

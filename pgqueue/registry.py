@@ -196,7 +196,8 @@ class Registry:
         return made
 
     def _register(self, definition: Definition, options: Mapping[str, Any]) -> Task[..., ..., Any, Any]:
-        name = options.get("name") or _task.name_of(definition.fn)
+        name = options.get("name")
+        name = _task.name_of(definition.fn) if name is None else name
         if unknown := sorted(options.keys() - set(_OPTIONS)):
             raise ConfigError(f'task "{name}": there is no option "{unknown[0]}"; there are {", ".join(_OPTIONS)}')
         try:

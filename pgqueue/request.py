@@ -221,6 +221,11 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
 }
 
 
+def check_task(value: Any) -> str | None:
+    """Say what is wrong with the name of a task, or None."""
+    return _name(value, 500)
+
+
 def check_queue(value: Any) -> str | None:
     """Say what is wrong with the name of a queue, or None."""
     return _CHECKS["queue"](value)

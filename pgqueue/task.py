@@ -21,6 +21,7 @@ from pgqueue.capture import level_of
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError, ConfigError
 from pgqueue.signature import Arguments, Signature, resolve_hints
+from pgqueue.telling import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -208,6 +209,8 @@ class Task(Generic[C, P, R, T]):
         return request.bound(self, {})
 
     def _check(self) -> None:
+        if fault := request.check_task(self.name):
+            raise ConfigError(f"task {brief(self.name)}: the name {fault}")
         if fault := request.check_queue(self.queue):
             raise ConfigError(f'task "{self.name}": queue {fault}, got {self.queue!r}')
         if fault := request.check_priority(self.priority):
