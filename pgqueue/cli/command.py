@@ -13,6 +13,7 @@ import typer
 
 from pgqueue.cli import failure
 from pgqueue.cli.session import Session
+from pgqueue.errors import InvalidArgument
 
 PREFIX = "PGQ"  # of the variables that stand for flags: PGQ_JOBS_LS_LIMIT is `pgq jobs ls --limit`
 
@@ -112,6 +113,7 @@ def _runner(function: Callable[..., int | None]) -> Callable[..., None]:
 
 def _run(function: Callable[..., int | None], wanted: dict[str, Any], given: dict[str, Any]) -> int:
     try:
+        _require_utf8(given)
         with Session(wanted["dsn"], wanted["schema"], as_json=wanted["json"]) as session:
             session.debug = wanted["debug"]
             return function(session, **given) or failure.DONE
@@ -121,6 +123,15 @@ def _run(function: Callable[..., int | None], wanted: dict[str, Any], given: dic
         if isinstance(error, SystemExit):
             raise
         return failure.report(error, debug=wanted["debug"])
+
+
+def _require_utf8(given: dict[str, Any]) -> None:
+    """Refuse bytes of the command line that are no text: the database could not take them."""
+    for name, value in given.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise InvalidArgument(f"{name.rstrip('_').replace('_', '-')}: must be UTF-8") from None
 
 
 def _value(context: typer.Context, option: str) -> Any:

@@ -58,7 +58,7 @@ def _findings(session: Session) -> Iterator[Finding]:
 def _dismiss(session: Session) -> int:
     from pgqueue.observe.patient import statement
 
-    dismissed = session.conn.execute(statement("dismiss_failovers", session.schema)).fetchall()
+    dismissed = session.conn.execute(statement("dismiss_failovers", session.schema), {}).fetchall()
     if session.as_json:
         print_json({"dismissed": len(dismissed)})
     else:

@@ -58,7 +58,8 @@ def grants(
     else:
         statements = _script(rows) if sql else []
     if sql:
-        print_json({"sql": statements}) if session.as_json else print_line("\n".join(f"{line};" for line in statements))
+        script = "\n".join(f"{line};" for line in statements)
+        print_json({"sql": statements}) if session.as_json else output.print_script(script)
     elif to is not None and kind is not None:
         _admit(session, statements, kind, to)
     else:

@@ -6,6 +6,7 @@ import typer
 
 from pgqueue.cli import failure
 from pgqueue.cli.command import command
+from pgqueue.cli import output
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
@@ -36,7 +37,7 @@ def migrate(
         raise InvalidArgument("--plan and --sql are two answers to one question; give one of them")
     if sql:
         script = migrations.offline_sql(session.schema)
-        print_json({"sql": script}) if session.as_json else print_line(script.rstrip())
+        print_json({"sql": script}) if session.as_json else output.print_script(script.rstrip())
     elif plan:
         planned = migrations.plan(session.dsn, session.schema)
         _tell(session, planned, "pending", migrations.hindrances(session.dsn, session.schema, planned))

@@ -35,7 +35,12 @@ def print_json(value: object) -> None:
 
 
 def print_line(text: str = "") -> None:
-    """Print a line for people."""
+    """Print a line for people, or some."""
+    print(clean(text, keep="\n"))  # noqa: T201
+
+
+def print_script(text: str) -> None:
+    """Print SQL as it is: it is to be run."""
     print(text)  # noqa: T201
 
 

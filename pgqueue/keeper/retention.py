@@ -35,7 +35,7 @@ class Retention:
 
     def __call__(self, conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
         """Look whether a day has expired; if so, drop it in the background."""
-        expired = conn.execute(statement("expired_days", schema)).fetchall()
+        expired = conn.execute(statement("expired_days", schema), {}).fetchall()
         if expired and (self._thread is None or not self._thread.is_alive()):
             self._thread = threading.Thread(target=self._sweep, args=(schema,), name="pgqueue-retention", daemon=True)
             self._thread.start()
@@ -56,7 +56,7 @@ def drop_expired_days(dsn: str, schema: str) -> list[str]:
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=None, row_factory=tuple_row) as conn:
         conn.execute("set lock_timeout = '3s'")
         try:
-            for parent, partition, day, pending in conn.execute(statement("expired_days", schema)).fetchall():
+            for parent, partition, day, pending in conn.execute(statement("expired_days", schema), {}).fetchall():
                 try:
                     if _drop(conn, schema, parent, partition, day, pending=pending):
                         dropped.append(partition)
@@ -92,7 +92,7 @@ def _drop(
     if partition.startswith("job_args") and not _carried(conn, schema, day):
         return False
     name = sql.Identifier(schema, partition)
-    owned = conn.execute(statement("owns_history", schema)).fetchone()
+    owned = conn.execute(statement("owns_history", schema), {}).fetchone()
     if not (owned and owned[0]):  # a member of the workers' role: the owner's function takes a short lock instead
         done = conn.execute(statement("drop_day", schema), {"partition": partition}).fetchone()
         return bool(done and done[0])

@@ -90,7 +90,7 @@ class Reader:
         """Run a statement in a transaction of its own: the bound must not outlive it behind a pooler."""
         with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
             cursor.execute(BOUND)
-            return cursor.execute(statement(name, self._schema)).fetchall()
+            return cursor.execute(statement(name, self._schema), {}).fetchall()
 
     def _told(self, part: str, error: Exception) -> None:
         """Say once that a part cannot be read."""

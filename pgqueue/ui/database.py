@@ -113,7 +113,7 @@ class Database:
         try:
             async with self._lend() as conn, conn.transaction():
                 await _begin(conn, read_only=False, limit_ms=READ_MS, role=_OWN)
-                await conn.execute(statement("fold", self.schema))
+                await conn.execute(statement("fold", self.schema), {})
         except psycopg.errors.InsufficientPrivilege:
             return False
         return True
@@ -218,7 +218,7 @@ async def _begin(conn: Connection, *, read_only: bool, limit_ms: int, role: str)
 
 
 async def _probe(conn: Connection, schema: str) -> Roles:
-    found = {row["kind"]: row for row in await (await conn.execute(statement("roles", schema))).fetchall()}
+    found = {row["kind"]: row for row in await (await conn.execute(statement("roles", schema), {})).fetchall()}
     usable = {kind: row["role"] if await _may_become(conn, row["role"]) else None for kind, row in found.items()}
     viewer = found.get("viewer")
     return Roles(usable.get("viewer"), usable.get("admin"), viewer_sees=bool(viewer and viewer["sees_contents"]))

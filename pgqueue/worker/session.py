@@ -97,7 +97,7 @@ class Session:
         )
         leave_times_as_text(conn)
         try:
-            rows = await (await conn.execute(statement("server_state", self._schema))).fetchall()
+            rows = await (await conn.execute(statement("server_state", self._schema), {})).fetchall()
             if rows[0][0] == conn.info.backend_pid:
                 await abound(conn)
         except BaseException:
