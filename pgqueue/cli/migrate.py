@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgqueue.cli import failure
+from pgqueue.cli import failure, output
 from pgqueue.cli.command import command
-from pgqueue.cli import output
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument

@@ -102,7 +102,7 @@ def fold(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
 def fold_statistics(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     """Add what attempts came to to the statistics; with at most a fiftieth of the time. Several workers take turns."""
     began = time.monotonic()
-    conn.execute(statement("fold_statistics", schema))
+    conn.execute(statement("fold_statistics", schema), {})
     return max(2.0 * random.uniform(0.8, 1.2), 50 * (time.monotonic() - began))  # noqa: S311
 
 

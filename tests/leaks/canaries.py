@@ -21,8 +21,8 @@ PASSWORD = "canary-password-b95e"
 CONTENTS = (ARGS, META, RESULT, RAISED, STEP, NOTE)
 ALL = (*CONTENTS, KEY, GROUP, PASSWORD)
 
-# What the server's activity view shows of all connections, except the one that looks.
-ACTIVITY = "select query, application_name from pg_stat_activity where pid <> pg_backend_pid()"
+# What the server's activity view shows of the connections to this database, except of the one that looks.
+ACTIVITY = "select query, application_name from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
 
 
 def found_in(text: str, wanted: tuple[str, ...] = ALL) -> list[str]:

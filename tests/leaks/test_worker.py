@@ -36,6 +36,9 @@ ENDS = (
     ("producing", SECRET),
     ("dying.cpu", SECRET),
 )
+TERMINATE = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where application_name like 'pgq%' and datname = current_database()"""
 TOLD: dict[str, Any] = {"meta": f'{{"m": "{META}"}}'}
 
 Start = Callable[..., Running]
@@ -104,12 +107,11 @@ def test_neither_losing_the_lease_nor_the_connection_tells_of_contents(
     job = the.put("patient", SECRET, **TOLD, key=KEY, group_key=GROUP)
     worker = start(app)
     the.wait(job, "running")
-    terminate = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'pgq%'"
 
     the.lose_workers()
     wait_until(lambda: "this worker was declared lost" in log.text)
     the.wait(job, "running", timeout=30)
-    the.conn.execute(terminate)
+    the.conn.execute(TERMINATE)
     wait_until(lambda: "connection failed" in log.text)
     assert found_in(activity(the.conn)) == []
     worker.stop()
