@@ -22,7 +22,8 @@ CONTENTS = (ARGS, META, RESULT, RAISED, STEP, NOTE)
 ALL = (*CONTENTS, KEY, GROUP, PASSWORD)
 
 # What the server's activity view shows of the connections to this database, except of the one that looks.
-ACTIVITY = "select query, application_name from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+ACTIVITY = """
+select query, application_name from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"""
 
 
 def found_in(text: str, wanted: tuple[str, ...] = ALL) -> list[str]:
