@@ -65,7 +65,7 @@ def rescuing(
         if not judging:
             return every_seconds / 5
         wait = every_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not look in step
-        ((first,),) = conn.execute(statement("next_silence", schema)).fetchall()
+        ((first,),) = conn.execute(statement("next_silence", schema), {}).fetchall()
         if first is not None and first < lead_seconds:
             on_late()
             wait = min(wait, max(first, 0.0) + random.uniform(0, LATE_SECONDS))  # noqa: S311
@@ -78,8 +78,8 @@ def rescuing(
 
 def sweep(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     """Carry out cancel requests whose job is not running any more; empty lines that nobody serves any more."""
-    conn.execute(statement("sweep_cancel_requests", schema))
-    conn.execute(statement("sweep_lines", schema))
+    conn.execute(statement("sweep_cancel_requests", schema), {})
+    conn.execute(statement("sweep_lines", schema), {})
     return 5.0
 
 
@@ -88,14 +88,14 @@ def hand_on(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     fiftieth of the time, however many lines there are.
     """
     began = time.monotonic()
-    conn.execute(statement("hand_on_idle", schema))
+    conn.execute(statement("hand_on_idle", schema), {})
     return max(random.uniform(0.8, 1.2), 50 * (time.monotonic() - began))  # noqa: S311
 
 
 def fold(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     """Add up what nodes with many parents were not told yet, because two of them ended at the same moment."""
     began = time.monotonic()
-    conn.execute(statement("fold_nodes", schema))
+    conn.execute(statement("fold_nodes", schema), {})
     return max(0.25 * random.uniform(0.8, 1.2), 20 * (time.monotonic() - began))  # noqa: S311
 
 
@@ -110,15 +110,15 @@ def tidy(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
     """Make the partitions of the coming 14 days; forget workers lost a day ago, keys that lapsed, and flows and ticks
     of long ago.
     """
-    made = conn.execute(statement("make_partitions", schema)).fetchall()[0][0]
+    made = conn.execute(statement("make_partitions", schema), {}).fetchall()[0][0]
     if made:
         log.info("partitions were made", extra={"partitions": made})
-    conn.execute(statement("forget_workers", schema))
-    conn.execute(statement("sweep_keys", schema))
-    conn.execute(statement("sweep_lanes", schema))
-    conn.execute(statement("sweep_incidents", schema))
-    flows = conn.execute(statement("sweep_flows", schema)).fetchall()[0][0]
-    swept = conn.execute(statement("sweep_ticks", schema)).fetchall()[0][0] or flows >= 100
+    conn.execute(statement("forget_workers", schema), {})
+    conn.execute(statement("sweep_keys", schema), {})
+    conn.execute(statement("sweep_lanes", schema), {})
+    conn.execute(statement("sweep_incidents", schema), {})
+    flows = conn.execute(statement("sweep_flows", schema), {}).fetchall()[0][0]
+    swept = conn.execute(statement("sweep_ticks", schema), {}).fetchall()[0][0] or flows >= 100
     if swept:  # there may be more: one that ticks every second leaves more in an hour than a statement takes
         return 10.0
     return HOUR * random.uniform(0.8, 1.2)  # noqa: S311
