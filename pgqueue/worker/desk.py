@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VITALS = frozenset(Vitals.__dataclass_fields__)
 LONGEST_REPORT = 8 << 20  # bytes: what has grown to this without an end is no report
 
 
@@ -43,6 +44,7 @@ class Guest:
         self.vitals: Vitals | None = None
         self.told: dict[str, Any] | None = None
         self._buffer = b""
+        self._strange = False
 
     def hear(self, said: bytes) -> None:
         """Take what came over its pipe; a report counts when it is whole."""
@@ -50,9 +52,22 @@ class Guest:
         if len(self._buffer) > LONGEST_REPORT:
             self._buffer = b""
         if lines:
-            report = json.loads(lines[-1])
-            self.vitals = Vitals(**report["vitals"])
-            self.told = report["tally"]
+            self._take(lines[-1])
+
+    def _take(self, line: bytes) -> None:
+        """Take a report. After HUP a process may be of another version than its supervisor: what is not understood is
+        said once and left out.
+        """
+        try:
+            report = json.loads(line)
+            vitals = Vitals(**{name: value for name, value in report["vitals"].items() if name in VITALS})
+            Tally().add(report["tally"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            if not self._strange:
+                self._strange = True
+                log.warning("a report cannot be read", extra={"pid": self.child.pid, "error": str(error)})
+            return
+        self.vitals, self.told = vitals, report["tally"]
 
     def state(self, now: float, lease_seconds: float) -> probes.State:
         """How it is now."""
@@ -129,11 +144,8 @@ class Desk:
 
     def _heard(self, guest: Guest, fd: int, said: bytes) -> None:
         with self._lock:
-            try:
-                guest.hear(said)
-            except (ValueError, KeyError, TypeError) as error:
-                log.warning("a report could not be read", extra={"pid": guest.child.pid, "error": str(error)})
             if said:
+                guest.hear(said)
                 return
             self._selector.unregister(fd)
             os.close(fd)
