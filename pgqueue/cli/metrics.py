@@ -46,6 +46,7 @@ def metrics(
     for name, most in (("max-queues", max_queues), ("max-tasks", max_tasks)):
         if most < 1:
             raise InvalidArgument(f"{name}: must be at least 1, got {most}")
+    logs.configure()
     source = Source(session.dsn, session.schema)
     try:
         exporter = Exporter(source, Bounds(queues=max_queues, tasks=max_tasks))
@@ -69,7 +70,6 @@ def _serve(exporter: "Exporter", listen: str) -> int:
     from pgqueue.webserver import WebServer, parse_address, shown
 
     server = WebServer(*parse_address(listen), exporter.answer)
-    logs.configure()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -93,6 +93,7 @@ def test_each_expression_gives_data_where_jobs_run(
             wait_until(lambda: not empty(), 100, poll=1.0)
         except AssertionError:
             pytest.fail(f"no data: {empty()}\n{scraped(exporter)}")
+        wait_until(lambda: {"PgqueueNoWorker", "PgqueueDeadLettersGrowing"} <= prometheus.alerts(), 20, poll=0.5)
         up = prometheus.query("up")
 
     assert [series["value"][1] for series in up] == ["1", "1"]
