@@ -4,6 +4,7 @@ second however many scrape.
     metrics_reading.py    the statements, each bounded in time
     metrics_families.py   rows to metrics, with their names and help texts
     metrics_labels.py     how many values a label may have
+    metrics_text.py       metrics to text
 
 While the database is away `/metrics` says `pgqueue_up 0` with status 200 (Prometheus throws a 503's body away, and
 would blame the exporter), and `/readyz` says 503.
@@ -22,6 +23,7 @@ import psycopg
 
 from pgqueue.errors import PgQueueError
 from pgqueue.extra import require
+from pgqueue.observe import metrics_text
 from pgqueue.observe.metrics_reading import DOWN, Reader, Reading
 from pgqueue.webserver import Answer, Request, text
 from pgqueue.worker.session import conninfo, shut_down_socket
@@ -124,6 +126,7 @@ class Exporter:
         self._families = Families(most_queues=bounds.queues, most_tasks=bounds.tasks, most_schedules=bounds.schedules)
         self._turn = threading.Lock()
         self._shown: Reading | None = None
+        self._latest: list[Metric] = []  # its families
         self._pages: dict[str, bytes] = {}
 
     def collect(self) -> list[Metric]:
@@ -149,15 +152,14 @@ class Exporter:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition in the format that is accepted, and its content type."""
-        from prometheus_client.exposition import choose_encoder
-
-        encode, content_type = choose_encoder(accept)
         reading = self._source.reading()
         with self._turn:
             if reading is not self._shown:
                 self._shown, self._pages = reading, {}
+                self._latest = list(self._families.of(reading))
+            write, content_type = _writer(accept)
             if content_type not in self._pages:
-                self._pages[content_type] = encode(_Fixed(list(self._families.of(reading))))
+                self._pages[content_type] = write(self._latest)
             return self._pages[content_type], content_type
 
     def _metrics(self, request: Request) -> Answer:
@@ -165,6 +167,16 @@ class Exporter:
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Answer(200, gzip.compress(page, compresslevel=1), content_type, "gzip")
         return Answer(200, page, content_type)
+
+
+def _writer(accept: str) -> tuple[Callable[[list[Metric]], bytes], str]:
+    """What writes the format that is accepted, and its content type."""
+    if metrics_text.accepted(accept):
+        return metrics_text.encode, metrics_text.CONTENT_TYPE
+    from prometheus_client.exposition import choose_encoder
+
+    encode, content_type = choose_encoder(accept)
+    return (lambda families: encode(_Fixed(families))), content_type
 
 
 @dataclass(frozen=True, slots=True)

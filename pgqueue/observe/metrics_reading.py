@@ -38,6 +38,8 @@ PARTS = (
     "partitions",
     "migrations",
 )
+SLOW = frozenset({"bounds", "tables", "partitions", "migrations"})  # change slowly, and cost as much as all the others
+SLOW_SECONDS = 15.0
 FILES = {"partitions": "partitions"}  # read by the doctor too; else metrics_PART
 
 
@@ -60,6 +62,7 @@ class Reader:
     def __init__(self, schema: str) -> None:
         self._schema = schema
         self._failing: frozenset[str] = frozenset()
+        self._kept: dict[str, tuple[float, Sequence[Row]]] = {}  # slow parts, and when they were read
 
     def read(self, conn: psycopg.Connection[Any]) -> Reading:
         """Read everything. Raises psycopg.Error or PgQueueError when the connection is gone."""
@@ -82,6 +85,16 @@ class Reader:
         return Reading(True, rows, seconds, self._failing)
 
     def _part(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
+        if part not in SLOW:
+            return self._rows(conn, f"metrics_{part}")
+        now = time.monotonic()
+        read_at, rows = self._kept.get(part, (float("-inf"), ()))
+        if now - read_at >= SLOW_SECONDS:
+            rows = self._slow(conn, part)
+            self._kept[part] = now, rows
+        return rows
+
+    def _slow(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
         if part == "migrations":
             return [{"current": not pending(conn, self._schema)}]
         return self._rows(conn, FILES.get(part, f"metrics_{part}"))

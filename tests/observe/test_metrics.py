@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
 from pgqueue.embedded import Server
-from pgqueue.observe import metrics
+from pgqueue.observe import metrics, metrics_reading
 from pgqueue.observe.metrics import Bounds, Exporter, Source
 from pgqueue.observe.metrics_reading import PARTS
 from pgqueue.webserver import Request
@@ -43,13 +43,6 @@ def source(dsn: str, clock: Clock) -> Iterator[Source]:
     made.close()
 
 
-@pytest.fixture
-def numbers(conn: Connection) -> None:
-    """Skips what needs the statistics, until they are there."""
-    if conn.execute("select to_regprocedure('pgqueue.depths()')").fetchone() == (None,):
-        pytest.skip("depths() is not there yet")
-
-
 def sample(text: str, name: str, **labels: str) -> float | None:
     for family in text_string_to_metric_families(text):
         for found in family.samples:
@@ -62,7 +55,6 @@ def page(source: Source) -> str:
     return Exporter(source, Bounds()).page()[0].decode()
 
 
-@pytest.mark.usefixtures("numbers")
 def test_every_part_is_read(source: Source, conn: Connection) -> None:
     enqueue(conn, queue="mail")
 
@@ -73,7 +65,6 @@ def test_every_part_is_read(source: Source, conn: Connection) -> None:
     assert set(reading.rows) == set(PARTS)
 
 
-@pytest.mark.usefixtures("numbers")
 def test_what_happens_to_jobs_is_seen(source: Source, conn: Connection) -> None:
     worker = Worker(conn)
     for _ in range(3):
@@ -101,6 +92,21 @@ def test_many_scrapers_cost_what_one_does(source: Source, clock: Clock, conn: Co
     assert len({id(reading) for reading in [*readings, soon]}) == 1
     assert late is not soon
     assert len(conn.execute(BACKENDS).fetchall()) == 1  # type: ignore[arg-type]
+
+
+def test_what_changes_slowly_is_read_every_quarter_minute(
+    source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = source.reading()
+    clock.now += 2
+    second = source.reading()
+    monkeypatch.setattr(metrics_reading, "SLOW_SECONDS", 0.0)
+    clock.now += 2
+    third = source.reading()
+
+    assert second.rows["tables"] is first.rows["tables"]
+    assert second.rows["depths"] is not first.rows["depths"]
+    assert third.rows["tables"] is not first.rows["tables"]
 
 
 def test_a_connection_that_was_ended_is_made_anew_unseen(source: Source, clock: Clock, conn: Connection) -> None:
@@ -152,7 +158,6 @@ def test_a_server_that_does_not_answer_is_given_up(
     assert [reading.up for reading in (before, during, after)] == [True, False, True]
 
 
-@pytest.mark.usefixtures("numbers")
 def test_a_part_without_rights_leaves_the_others(clock: Clock, conn: Connection, dsn: str) -> None:
     conn.execute("create role metrics_nobody login in role pgqueue_viewer")
     conn.execute("revoke select on pgqueue.schedules from pgqueue_viewer")
@@ -167,7 +172,6 @@ def test_a_part_without_rights_leaves_the_others(clock: Clock, conn: Connection,
     assert reading.failed == {"schedules"}
 
 
-@pytest.mark.usefixtures("numbers")
 def test_the_command_prints_once(dsn: str, conn: Connection) -> None:
     enqueue(conn)
 

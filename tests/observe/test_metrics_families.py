@@ -1,13 +1,16 @@
 """What is read of the database becomes metrics with bounded labels. No database."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pgqueue.observe import metrics, metrics_text
 from pgqueue.observe.metrics import Bounds, Exporter
 from pgqueue.observe.metrics_reading import DOWN, Reading
 from pgqueue.webserver import Request
@@ -122,6 +125,19 @@ def test_a_part_that_cannot_be_read_is_said_and_leaves_the_others() -> None:
     assert found[("pgqueue_jobs", "q", "ready")] == 7
 
 
+def test_our_text_says_what_prometheus_clients_says() -> None:
+    odd = GaugeMetricFamily("pgqueue_odd", 'A "help"\\ of\ntwo lines.', labels=["l"])
+    for place, value in enumerate((math.inf, -math.inf, 1e21, 1e-9, 0.1, -5, 10**15)):
+        odd.add_metric([str(place)], value)
+    families = [*every_family(), *families_of_workers(), odd]
+
+    ours, theirs = metrics_text.encode(families), generate_latest(metrics._Fixed(families))
+
+    told, expected = (list(text_string_to_metric_families(text.decode())) for text in (ours, theirs))
+    assert told == expected
+    assert len(ours.splitlines()) == len(theirs.splitlines())
+
+
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0", "text/plain;version=0.0.4"])
 def test_scrapers_get_the_format_they_ask_for(accept: str) -> None:
     answer = exporter(DOWN).answer(Request("/metrics", {}, {"accept": accept}))
@@ -134,7 +150,7 @@ def test_scrapers_get_the_format_they_ask_for(accept: str) -> None:
 def every_family() -> list[Metric]:
     """All families of the exporter, each with a sample."""
     rows = {
-        "depths": [depths("q", 7)],
+        "depths": [depths("q", 7, 0.1), depths('a "queue"\\ of\nmine', 10**12)],
         "totals": [totals("q", "t", 1)],
         "bounds": [{"bounds": [0.1, 1.0]}],
         "workers": [{"alive": 1, "stuck": 0, "running": 3, "slots": 5}],
