@@ -1,10 +1,10 @@
--- These queues, and those that have dead letters, are paused, or are served by a worker; with their dead letters, exact up to 20,000 of them in
+-- These queues, and those that have dead letters, are paused, or are served by a worker; with their dead letters, exact up to 10,000 of them in
 -- all, above that scaled up from pages drawn at random. For depths, with the rights that it has.
 create function pgqueue.named_queues(queues text[]) returns table (queue text, paused boolean, dead bigint, estimated boolean)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  _most constant integer := 20000;
+  _most constant integer := 10000;
   _drawn_pages constant integer := 500;
   _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
   _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
@@ -14,7 +14,7 @@ begin
     select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
     union all
     select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
-    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) where not _exact group by d.queue
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122) where not _exact group by d.queue
   ), names as (
     select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
     union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null

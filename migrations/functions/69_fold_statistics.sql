@@ -6,7 +6,7 @@
 -- committed more than `lag` after it ended (a handler's own transaction that stays open after ctx.complete, a cancel in a long transaction),
 -- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
 -- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
--- The first fold begins a day ago, and no fold goes back further.
+-- The first fold begins 10 minutes ago; after a pause of more than a day the fold goes back a day.
 -- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
@@ -26,11 +26,11 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
   end if;
-  select greatest(s.folded_to, _end - interval '1 day'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  select greatest(s.folded_to, _end - case when s.folded_to = '-infinity' then interval '10 minutes' else interval '1 day' end), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
-  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+  while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
     _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
     _attempts := _attempts + pgqueue.fold_window(_from, _to);

@@ -1,12 +1,12 @@
--- How many succeeded and cancelled jobs of each queue the history holds: exact up to 20,000 of them, above that scaled up from 500 pages drawn at
+-- How many succeeded and cancelled jobs of each queue the history holds: exact up to 10,000 of them, above that scaled up from 300 pages drawn at
 -- random, and of queues that are not on them what the counters say, when that is less than one page would mean. Bounded, for the view of queues.
 -- With its owner's rights: viewers may see the numbers, not the jobs. Locks nothing.
 create function pgqueue.history_depths() returns table (queue text, succeeded bigint, cancelled bigint, estimated boolean)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
-  _most constant integer := 20000;
-  _drawn_pages constant integer := 500;
+  _most constant integer := 10000;
+  _drawn_pages constant integer := 300;
   _pages bigint;
   _scale double precision;
 begin
@@ -21,7 +21,7 @@ begin
   return query
   with drawn as (
     select f.queue, count(*) filter (where f.succeeded) as succeeded, count(*) filter (where not f.succeeded) as cancelled
-    from pgqueue.finished_jobs f tablesample system (100.0 / _scale) group by f.queue
+    from pgqueue.finished_jobs f tablesample system (100 / _scale) repeatable (20261122) group by f.queue
   ), counters as (
     select s.queue, sum(s.succeeded) as succeeded, sum(s.cancelled) as cancelled from pgqueue.statistics_sums s group by s.queue
   )

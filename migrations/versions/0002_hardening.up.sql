@@ -2426,13 +2426,13 @@ begin
   return _attempts;
 end $$;
 -- functions/68_named_queues.sql
--- These queues, and those that have dead letters, are paused, or are served by a worker; with their dead letters, exact up to 20,000 of them in
+-- These queues, and those that have dead letters, are paused, or are served by a worker; with their dead letters, exact up to 10,000 of them in
 -- all, above that scaled up from pages drawn at random. For depths, with the rights that it has.
 create function pgqueue.named_queues(queues text[]) returns table (queue text, paused boolean, dead bigint, estimated boolean)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  _most constant integer := 20000;
+  _most constant integer := 10000;
   _drawn_pages constant integer := 500;
   _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
   _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
@@ -2442,7 +2442,7 @@ begin
     select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
     union all
     select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
-    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) where not _exact group by d.queue
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122) where not _exact group by d.queue
   ), names as (
     select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
     union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
@@ -2466,23 +2466,25 @@ return 16 - width_bucket(- seconds, array[-1800, -300, -60, -30, -10, -5, -2.5, 
 -- Every queue that has unfinished jobs or dead letters, is paused, or is served by a worker: its jobs by state and how long its oldest due job
 -- has waited, now. Bounded, whatever there is (benchmarks/numbers.py: under 25 ms with 5,000,000 jobs):
 --   a table of up to 1,200 pages is read as it is, and all is exact;
---   of a larger one 500 pages are drawn at random and what is on them scaled up. Queues that seem small are counted through the index of the
+--   of a larger one 300 pages are drawn at random and what is on them scaled up. Queues that seem small are counted through the index of the
 --   claims, up to a bound on rows that they share: those that end below it are exact, the rest are `estimated`.
 -- oldest_due_age is looked up in that index for each queue and priority. The index is left alone when so many dead rows await vacuum (a
 -- transaction that pins the xmin horizon) that walking over their entries would be what costs: then all is from the drawn pages.
 -- Blocked jobs are never due. With its owner's rights: viewers may see the numbers, not the jobs. Locks nothing.
 create function pgqueue.depths() returns table (queue text, paused boolean, scheduled bigint, blocked bigint, ready bigint, running bigint, dead bigint,
   oldest_due_age interval, estimated boolean)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_hashjoin = on set jit = off as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_column
 declare
   _small_pages constant integer := 1200;
-  _drawn_pages constant integer := 500;
+  _drawn_pages constant integer := 300;
   _rows constant integer := 10000;
   _dead_most constant integer := 200000;
   _at constant timestamptz := clock_timestamp();
   _table constant regclass := to_regclass(format('%I.%I', pgqueue.schema_name(), 'queued_jobs'));
   _pages constant bigint := pg_relation_size(_table) / current_setting('block_size')::integer;
+  _scale constant double precision := greatest(1, _pages::double precision / _drawn_pages);
+  _live constant double precision := pg_stat_get_live_tuples(_table);
   _indexed constant boolean := pg_stat_get_dead_tuples(_table) < _dead_most;
 begin
   if _pages <= _small_pages then
@@ -2494,7 +2496,7 @@ begin
              count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
              count(*) filter (where j.worker_id is not null) as running,
              min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
-      from pgqueue.queued_jobs j group by j.queue
+      from pgqueue.queued_jobs j tablesample system (100) group by j.queue  -- never by an index, with its dead entries
     )
     select n.queue, n.paused, coalesce(u.scheduled, 0), coalesce(u.blocked, 0), coalesce(u.ready, 0), coalesce(u.running, 0), n.dead,
            _at - u.oldest_due, n.estimated
@@ -2511,20 +2513,25 @@ begin
   ), known as materialized (
     select l.queue, l.priority from lines l limit 2000
   ), drawn as materialized (
-    select j.queue, j.worker_id is not null as running, j.run_at, j.suspect
-    from pgqueue.queued_jobs j tablesample system (100.0 * _drawn_pages / _pages)
-  ), guessed as (
-    select d.queue,
-           count(*) filter (where not d.running and d.run_at > _at and d.run_at < 'infinity') as scheduled,
-           count(*) filter (where not d.running and d.run_at = 'infinity') as blocked,
-           count(*) filter (where not d.running and d.run_at <= _at) as ready,
-           count(*) filter (where d.running) as running,
-           min(d.run_at) filter (where not d.running and d.run_at <= _at) as oldest_due
-    from drawn d group by d.queue
+    select j.queue, count(*) as total,
+           count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
+           count(*) filter (where j.worker_id is null and j.run_at = 'infinity') as blocked,
+           count(*) filter (where j.worker_id is null and j.run_at <= _at) as ready,
+           count(*) filter (where j.worker_id is not null) as running,
+           min(j.run_at) filter (where j.worker_id is null and j.run_at <= _at) as oldest_due
+    from pgqueue.queued_jobs j tablesample system (100 / _scale) repeatable (20261122) group by j.queue  -- the same pages: they stay cached
+  ), factor as (  -- by the pages, unless the server's own count is near that: it does not depend on how many pages were drawn
+    select case when _live between 0.75 * d.total * _scale and 1.25 * d.total * _scale then _live / d.total else _scale end as f
+    from (select nullif(sum(x.total), 0)::double precision as total from drawn x) d
+  ), guessed as materialized (
+    select d.queue, d.total * x.f as total, d.scheduled * x.f as scheduled, d.blocked * x.f as blocked, d.ready * x.f as ready,
+           d.running * x.f as running, d.oldest_due
+    from drawn d, factor x
   ), names as materialized (
-    select k.queue from known k union select g.queue from guessed g
-  ), room as materialized (  -- rows of each queue that may be read
-    select least(_rows, 2 * _rows / greatest(count(*), 1)) as most from names n
+    select x.queue, coalesce(g.total, 0) as total
+    from (select k.queue from known k union select g.queue from guessed g) x left join guessed g on g.queue = x.queue
+  ), room as materialized (  -- how many rows may be read of a queue, and at the front of a line
+    select _rows / greatest((select count(*) from names n), 1) as most, 2000 / greatest((select count(*) from known k), 20) as front
   ), counted as (
     select n.queue, c.met, c.scheduled, c.blocked, c.ready, c.running, c.oldest_due
     from names n, room r, lateral (
@@ -2535,7 +2542,7 @@ begin
              count(*) filter (where x.worker_id is not null) as running,
              min(x.run_at) filter (where x.worker_id is null and x.run_at <= _at) as oldest_due
       from (select j.worker_id, j.run_at from pgqueue.queued_jobs j where not j.suspect and j.queue = n.queue limit r.most + 1) x) c
-    where _indexed
+    where _indexed and n.total <= 2 * r.most
   ), suspects as (
     select j.queue,
            count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
@@ -2551,21 +2558,29 @@ begin
       where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
       order by j.run_at limit 1) f
     group by k.queue
+  ), running as (  -- running jobs are at the front, where a draw hardly ever comes
+    select k.queue, sum(f.running) as running
+    from known k cross join room r cross join lateral (
+      select count(x.worker_id) as running
+      from (select j.worker_id from pgqueue.queued_jobs j where not j.suspect and j.queue = k.queue and j.priority = k.priority
+            order by j.run_at limit r.front) x) f
+    group by k.queue
   ), found as (
-    select n.queue, _pages::double precision / _drawn_pages as scale, coalesce(c.met <= r.most, false) as exact, c, g, s,
-           least(o.oldest_due, c.oldest_due, g.oldest_due, s.oldest_due) as oldest_due
+    select n.queue, coalesce(c.met <= r.most, false) as exact, least(o.oldest_due, c.oldest_due, g.oldest_due, s.oldest_due) as oldest_due,
+           c, g, s, f.running
     from (select x.queue from names x union select y.queue from suspects y) n
     cross join room r
     left join counted c on c.queue = n.queue
     left join guessed g on g.queue = n.queue
     left join suspects s on s.queue = n.queue
     left join oldest o on o.queue = n.queue
+    left join running f on f.queue = n.queue
   ), depth as (
     select f.queue, f.exact, f.oldest_due,
-           case when f.exact then (f.c).scheduled + coalesce((f.s).scheduled, 0) else greatest(((f.g).scheduled * f.scale)::bigint, (f.c).scheduled, 0) end as scheduled,
-           case when f.exact then (f.c).blocked + coalesce((f.s).blocked, 0) else greatest(((f.g).blocked * f.scale)::bigint, (f.c).blocked, 0) end as blocked,
-           case when f.exact then (f.c).ready + coalesce((f.s).ready, 0) else greatest(((f.g).ready * f.scale)::bigint, (f.c).ready, 0) end as ready,
-           case when f.exact then (f.c).running + coalesce((f.s).running, 0) else greatest(((f.g).running * f.scale)::bigint, (f.c).running, 0) end as running
+           case when f.exact then (f.c).scheduled + coalesce((f.s).scheduled, 0) else greatest((f.g).scheduled, (f.c).scheduled, 0) end::bigint as scheduled,
+           case when f.exact then (f.c).blocked + coalesce((f.s).blocked, 0) else greatest((f.g).blocked, (f.c).blocked, 0) end::bigint as blocked,
+           case when f.exact then (f.c).ready + coalesce((f.s).ready, 0) else greatest((f.g).ready, (f.c).ready, 0) end::bigint as ready,
+           case when f.exact then (f.c).running + coalesce((f.s).running, 0) else greatest((f.g).running, f.running, 0) end::bigint as running
     from found f
   )
   select n.queue, n.paused, coalesce(d.scheduled, 0), coalesce(d.blocked, 0), coalesce(d.ready, 0), coalesce(d.running, 0), n.dead, _at - d.oldest_due,
@@ -2581,7 +2596,7 @@ end $$;
 -- committed more than `lag` after it ended (a handler's own transaction that stays open after ctx.complete, a cancel in a long transaction),
 -- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
 -- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
--- The first fold begins a day ago, and no fold goes back further.
+-- The first fold begins 10 minutes ago; after a pause of more than a day the fold goes back a day.
 -- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
@@ -2601,11 +2616,11 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
   end if;
-  select greatest(s.folded_to, _end - interval '1 day'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  select greatest(s.folded_to, _end - case when s.folded_to = '-infinity' then interval '10 minutes' else interval '1 day' end), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
-  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+  while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
     _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
     _attempts := _attempts + pgqueue.fold_window(_from, _to);
@@ -2701,15 +2716,15 @@ select d.id, d.task, d.queue, 'dead',
 from pgqueue.dead_jobs d
 left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
 -- functions/71_history_depths.sql
--- How many succeeded and cancelled jobs of each queue the history holds: exact up to 20,000 of them, above that scaled up from 500 pages drawn at
+-- How many succeeded and cancelled jobs of each queue the history holds: exact up to 10,000 of them, above that scaled up from 300 pages drawn at
 -- random, and of queues that are not on them what the counters say, when that is less than one page would mean. Bounded, for the view of queues.
 -- With its owner's rights: viewers may see the numbers, not the jobs. Locks nothing.
 create function pgqueue.history_depths() returns table (queue text, succeeded bigint, cancelled bigint, estimated boolean)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
-  _most constant integer := 20000;
-  _drawn_pages constant integer := 500;
+  _most constant integer := 10000;
+  _drawn_pages constant integer := 300;
   _pages bigint;
   _scale double precision;
 begin
@@ -2724,7 +2739,7 @@ begin
   return query
   with drawn as (
     select f.queue, count(*) filter (where f.succeeded) as succeeded, count(*) filter (where not f.succeeded) as cancelled
-    from pgqueue.finished_jobs f tablesample system (100.0 / _scale) group by f.queue
+    from pgqueue.finished_jobs f tablesample system (100 / _scale) repeatable (20261122) group by f.queue
   ), counters as (
     select s.queue, sum(s.succeeded) as succeeded, sum(s.cancelled) as cancelled from pgqueue.statistics_sums s group by s.queue
   )

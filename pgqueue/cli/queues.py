@@ -1,5 +1,6 @@
 """`pgq queues`: list, pause, resume, share fairly."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -15,10 +16,19 @@ from pgqueue.errors import InvalidArgument
 
 _DURATION: dict[str, Any] = {"metavar": "TIME", "parser": values.option_type(values.duration)}
 _COUNTS = ("scheduled", "blocked", "ready", "running", "succeeded", "cancelled", "dead")
+_HISTORY = {"succeeded", "cancelled"}
+
+
+def _count(name: str) -> Callable[[output.Row], str]:
+    """Return how a count is shown: an estimate with a ~ before it."""
+    mark = "history_estimated" if name in _HISTORY else "estimated"
+    return lambda row: f"{'~' if row[mark] else ''}{row[name]}"
+
+
 COLUMNS: tuple[output.Column, ...] = (
     ("queue", output.text("queue")),
     ("paused", output.text("paused")),
-    *((name, output.text(name)) for name in _COUNTS),
+    *((name, _count(name)) for name in _COUNTS),
     ("oldest due", output.text("oldest_due_age")),
     ("done/min", output.text("throughput")),
     ("failed/min", output.text("failures")),
@@ -38,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ls(session: Session) -> None:
-    """List the queues: jobs by state, how long the oldest due one has waited, jobs a minute."""
+    """List the queues: jobs by state, how long the oldest due one has waited, jobs a minute. ~ marks estimates."""
     rows = session.rows("queues")
     print_json(rows) if session.as_json else output.print_table(rows, COLUMNS, empty="no queue has a job or a worker")
 

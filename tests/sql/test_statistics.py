@@ -2,12 +2,27 @@
 """The statistics are the history counted up: each attempt once, whoever folds, whoever dies, wherever the attempt went meanwhile."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.sql.engine import Conn, Lease, Worker, cancel, enqueue_many, redrive, retry, scalar
+from pgqueue.keeper import duties
+from tests.sql.engine import (
+    Conn,
+    Lease,
+    Worker,
+    cancel,
+    column,
+    complete,
+    enqueue,
+    enqueue_many,
+    redrive,
+    retry,
+    scalar,
+)
 
 OUTCOMES = ("succeeded", "failed", "dead", "cancelled", "lost", "snoozed", "released")
 COUNTED = ", ".join(f"count(*) filter (where a.outcome = '{name}')" for name in OUTCOMES)
@@ -23,7 +38,14 @@ FOLDED = f"""
 
 
 def fold(conn: Conn, lag: str = "0") -> Any:
-    return scalar(conn, "select pgqueue.fold_statistics(%s::interval)", lag)
+    """Fold all that has ended `lag` ago; how many attempts, None when another session is at it."""
+    until = scalar(conn, "select clock_timestamp() - %s::interval", lag)
+    folded = 0
+    while (attempts := scalar(conn, "select pgqueue.fold_statistics(%s::interval)", lag)) is not None:
+        folded += attempts
+        if scalar(conn, "select folded_to >= %s from pgqueue.statistics_state", until):
+            return folded
+    return None
 
 
 def rows(conn: Conn, query: str) -> list[tuple[Any, ...]]:
@@ -70,3 +92,142 @@ def test_statistics_are_the_attempts_counted_up(conn: Conn, seed: int) -> None:
 
     assert rows(conn, FOLDED) == rows(conn, BY_HAND)
     assert fold(conn) == 0
+
+
+def test_waits_are_counted_from_when_a_job_was_due_until_its_last_claim(conn: Conn, worker: Worker) -> None:
+    enqueue(conn)
+    conn.execute("update pgqueue.queued_jobs set run_at = run_at - interval '7 s'")
+    worker.done(worker.claim_one())
+    fold(conn)
+
+    seconds, buckets = conn.execute("select wait_seconds, wait_buckets from pgqueue.statistics").fetchone() or (0, [])
+    assert 7 <= seconds < 9
+    assert [place for place, count in enumerate(buckets) if count] == [bisect_left(bounds(conn), 7)]
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 0.004, 0.005, 0.0051, 1, 1.000001, 1800, 1801, 1e9])
+def test_a_bound_belongs_to_its_own_bucket(conn: Conn, seconds: float) -> None:
+    assert scalar(conn, "select pgqueue.bucket_of(%s::float8)", seconds) == bisect_left(bounds(conn), seconds) + 1
+
+
+def test_totals_are_all_minutes_together(conn: Conn) -> None:
+    some_day(conn, 7, lambda: fold(conn))
+    conn.execute("update pgqueue.finished_jobs set finished_at = finished_at - interval '1 min'")
+    fold(conn)
+
+    minutes = f"select queue, task, {', '.join(f'sum({name})::bigint' for name in OUTCOMES)} from pgqueue.statistics group by 1, 2 order by 1, 2"
+    totals = f"select queue, task, {', '.join(OUTCOMES)} from pgqueue.statistics_totals order by 1, 2"
+    assert rows(conn, totals) == rows(conn, minutes)
+
+
+def test_what_is_committed_late_counts_while_the_fold_has_not_passed_its_time(
+    conn: Conn, connect: Callable[..., Conn], worker: Worker
+) -> None:
+    within, late = enqueue(conn), enqueue(conn)
+    leases = {lease.id: lease for lease in worker.claim()}
+    with connect(autocommit=False) as handler:
+        complete(handler, leases[within])
+        assert fold(conn, "1 minute") == 0
+        handler.commit()
+        assert fold(conn) == 1
+
+        complete(handler, leases[late])
+        assert fold(conn) == 0
+        handler.commit()
+        assert fold(conn) == 0, "the fold has passed: this one is missed, as docs/statistics.md says"
+
+
+def test_of_two_folds_at_once_one_goes_away(conn: Conn, connect: Callable[..., Conn], worker: Worker) -> None:
+    enqueue_many(conn, [{"task": "t"}] * 3)
+    worker.done(*worker.claim())
+
+    with connect(autocommit=False) as other:
+        assert fold(other) == 3
+        assert fold(conn) is None
+        other.commit()
+    assert fold(conn) == 0
+    assert column(conn, "select succeeded from pgqueue.statistics_totals") == [3]
+
+
+def test_a_fold_whose_session_is_killed_leaves_all_to_the_next(
+    conn: Conn, connect: Callable[..., Conn], worker: Worker
+) -> None:
+    enqueue_many(conn, [{"task": "t"}] * 3)
+    worker.done(*worker.claim())
+
+    victim = connect(autocommit=False)
+    assert fold(victim) == 3
+    conn.execute("select pg_terminate_backend(%s, 5000)", [victim.info.backend_pid])
+    with pytest.raises(psycopg.OperationalError):
+        victim.commit()
+
+    assert fold(conn) == 3
+    assert column(conn, "select succeeded from pgqueue.statistics_totals") == [3]
+
+
+def test_a_fold_catches_up_with_hours_nobody_folded(conn: Conn, worker: Worker) -> None:
+    conn.execute("select pgqueue.make_partitions((clock_timestamp() at time zone 'UTC')::date - 2, 3)")
+    fold(conn, "2 days")
+    enqueue_many(conn, [{"task": "t"}] * 3)
+    for hours, lease in zip((1, 20, 30), worker.claim(), strict=True):
+        worker.done(lease)
+        conn.execute(
+            "update pgqueue.finished_jobs set finished_at = finished_at - %s * interval '1 hour' where id = %s",
+            [hours, lease.id],
+        )
+
+    assert fold(conn) == 2, "a fold goes back a day"
+
+
+def test_the_keeper_folds_and_takes_samples(conn: Conn, worker: Worker) -> None:
+    enqueue(conn)
+    again = duties.fold_statistics(conn, "pgqueue")
+
+    assert 1 < again < 10
+    assert rows(conn, "select queue, ready, estimated from pgqueue.depth_history") == [("default", 1, False)]
+
+
+def test_a_sample_a_minute_of_queues_that_hold_jobs_or_just_did(conn: Conn, worker: Worker) -> None:
+    job = enqueue(conn)
+
+    def sample(minute: int) -> None:
+        conn.execute("select pgqueue.sample_depths(date_trunc('minute', now()) + %s * interval '1 minute')", [minute])
+
+    sample(0)
+    sample(0)
+    cancel(conn, job)
+    sample(1)
+    sample(2)
+
+    assert column(conn, "select ready from pgqueue.depth_history order by minute") == [1, 0]
+
+
+def test_statistics_and_samples_are_kept_for_7_days(conn: Conn) -> None:
+    some_day(conn, 1, lambda: fold(conn))
+    for table in ("statistics_minutes", "depth_minutes"):
+        conn.execute(f"update pgqueue.{table} set minute = minute - interval '7 days'")
+    totals = rows(conn, "select * from pgqueue.statistics_totals")
+    conn.execute("update pgqueue.statistics_state set sampled_minute = '-infinity'")
+    enqueue(conn, queue="kept")
+
+    conn.execute("select pgqueue.sample_depths(date_trunc('minute', now()) + interval '1 minute')")
+
+    assert scalar(conn, "select count(*) from pgqueue.statistics") == 0
+    assert column(conn, "select distinct queue from pgqueue.depth_history where queue = 'kept'") == ["kept"]
+    assert scalar(conn, "select max(minute) - min(minute) from pgqueue.depth_history").total_seconds() == 0
+    assert rows(conn, "select * from pgqueue.statistics_totals") == totals
+
+
+def test_summaries_of_the_history_let_a_fold_read_the_newest_rows_only(conn: Conn, worker: Worker) -> None:
+    conn.execute("""insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, succeeded, suspect, queue, task)
+                    select i, now() - interval '1 s', now(), now(), now()::date, 1, 0, 0, 0, true, false, 'default', 't' from generate_series(1, 20000) i""")
+    made = scalar(conn, "select pgqueue.summarize_history((now() at time zone 'UTC')::date)")
+    again = scalar(conn, "select pgqueue.summarize_history((now() at time zone 'UTC')::date)")
+
+    assert made > 2
+    assert again == 0
+
+
+def bounds(conn: Conn) -> list[float]:
+    found: list[float] = scalar(conn, "select pgqueue.bucket_bounds()")
+    return found

@@ -4,6 +4,7 @@
 from decimal import Decimal
 
 from tests.sql.engine import Conn, Worker, attempts, cancel, column, enqueue, enqueue_many, job, scalar
+from tests.sql.test_statistics import fold
 
 JOBS = {
     "id",
@@ -108,7 +109,7 @@ def test_queues_tells_jobs_and_failures_a_minute(conn: Conn, worker: Worker) -> 
         done=leases[:10],
         outcomes=[lease.outcome("failed") for lease in leases[10:15]] + [leases[15].outcome("dead")],
     )
-    scalar(conn, "select pgqueue.fold_statistics('0')")
+    fold(conn)
 
     assert conn.execute("select throughput, failures from pgqueue.queues").fetchone() == (Decimal(2), Decimal("1.2"))
 
