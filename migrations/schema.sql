@@ -1498,11 +1498,11 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
   end if;
-  select greatest(s.folded_to, _end - interval '1 day'), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
+  select greatest(s.folded_to, _end - case when s.folded_to = '-infinity' then interval '10 minutes' else interval '1 day' end), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
-  while _from < _end and clock_timestamp() < _began + interval '60 ms' loop
+  while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
     _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
     _attempts := _attempts + pgqueue.fold_window(_from, _to);
