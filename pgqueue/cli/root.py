@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pgqueue.cli import (
+    autoscale,
     command,
     demo,
     dlq,
@@ -63,7 +64,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, health, metrics, doctor, grants, ui):
+    for module in (why, workers, stats, autoscale, health, metrics, doctor, grants, ui):
         module.add_to(app)
     return app
 

@@ -16,7 +16,8 @@ from pgqueue.scaling.measure import Measures
 from pgqueue.scaling.trial import Ceiling, Trial
 
 LONGEST_WINDOW_SECONDS = 600.0  # that jobs which take long make the time for which fewer have to be enough
-GAP_SECONDS = 20.0  # without a sample: what was seen before says nothing about the time between
+GAP_SECONDS = 20.0  # without a sample, or the time to shrink, if that is shorter: what was seen before says nothing of it
+SHORTEST_GAP_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Controller:
     def decide(self, sample: Sample) -> Decision:
         """Return the wanted number after a sample. Without samples nothing changes."""
         now = sample.at
-        if now - self._last_at > GAP_SECONDS:
+        if now - self._last_at > min(GAP_SECONDS, max(SHORTEST_GAP_SECONDS, self._policy.shrink_after)):
             self._forget()
         self._last_at = now
         self._measures.take(sample)
