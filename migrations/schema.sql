@@ -383,7 +383,8 @@ CREATE TABLE pgqueue.queued_jobs (
 )
 WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (SELECT ((SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE ((NOT j.gated) AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at)))) + (SELECT count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (SELECT (a.gates ->> 'group'::text) FROM pgqueue.job_args a WHERE ((a.id = j.id) AND (a.day = j.args_day)))), (j.id)::text)) AS count FROM pgqueue.queued_jobs j WHERE (j.gated AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at))))) FROM (SELECT clock_timestamp() AS at OFFSET 0) c);
 CREATE FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) RETURNS bigint[]
     LANGUAGE sql STABLE
@@ -3420,7 +3421,7 @@ CREATE FUNCTION pgqueue.role_rights(kind text) RETURNS TABLE(statement text, gra
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
-      when 'viewer' then p.proname in ('default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- views call them
+      when 'viewer' then p.proname in ('backlog', 'default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- autoscalers and views call them
       when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end
@@ -5844,6 +5845,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_worker
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_worker;
+GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_viewer;
 GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) TO pgqueue_worker;

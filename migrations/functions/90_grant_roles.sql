@@ -24,7 +24,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
-      when 'viewer' then p.proname in ('default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- views call them
+      when 'viewer' then p.proname in ('backlog', 'default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- autoscalers and views call them
       when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end

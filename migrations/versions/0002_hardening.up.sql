@@ -1906,8 +1906,9 @@ end $$;
 -- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later and parked jobs do not count, and a
 -- message group with jobs under way counts once. Groups are in the arguments' table, which only jobs with gates are looked up in: as one join it
 -- read all arguments (34 s with 5,000,000 jobs due; a count of the jobs alone takes 1 to 3).
+-- With its owner's rights: autoscalers are viewers, who may see the number but not the jobs.
 create or replace function pgqueue.backlog(queue text default null) returns bigint
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return (
   select (select count(*) from pgqueue.queued_jobs j
           where not j.gated and (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= c.at))
@@ -3117,7 +3118,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from us join pg_proc p on p.pronamespace = us.oid
     where p.prokind = 'f' and p.proname not in ('grant_roles', 'role_rights', 'enforce_quota') and case kind
       when 'producer' then p.proname in ('enqueue', 'enqueue_many', 'enqueue_flow')
-      when 'viewer' then p.proname in ('default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- views call them
+      when 'viewer' then p.proname in ('backlog', 'default_burst', 'bucket_bounds', 'depths', 'history_depths')  -- autoscalers and views call them
       when 'worker' then p.proname not in ('note_action', 'pause', 'resume', 'redrive', 'remove', 'set_limit', 'drop_limit', 'set_queue', 'set_quota', 'set_share',
         'schedule', 'unschedule', 'pause_schedule', 'resume_schedule', 'run_schedule')
       else kind = 'admin' end

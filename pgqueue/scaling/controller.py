@@ -16,7 +16,9 @@ from pgqueue.scaling.measure import Measures
 from pgqueue.scaling.trial import Ceiling, Trial
 
 LONGEST_WINDOW_SECONDS = 600.0  # that jobs which take long make the time for which fewer have to be enough
-GAP_SECONDS = 20.0  # without a sample, or the time to shrink, if that is shorter: what was seen before says nothing of it
+GAP_SECONDS = (
+    20.0  # without a sample, or the time to shrink, if that is shorter: what was seen before says nothing of it
+)
 SHORTEST_GAP_SECONDS = 6.0
 
 

@@ -85,13 +85,14 @@ def test_the_worker_is_started_with_flags_that_it_has() -> None:
     assert {word.split("=")[0] for word in container()["args"]} <= flags
 
 
-def test_the_query_of_keda_is_answered(conn: "psycopg.Connection[Any]") -> None:
+def test_the_query_of_keda_is_answered_to_a_viewer(conn: "psycopg.Connection[Any]") -> None:
     conn.execute(
         "select pgqueue.enqueue('t', queue => queue) from unnest(array['default', 'mail', 'mail', 'other']) queue"
     )
     conn.execute("select pgqueue.enqueue('t', queue => 'mail', run_at => now() + interval '1 hour')")
     (trigger,) = documents("keda.yaml")[1]["spec"]["triggers"]
 
+    conn.execute("set role pgqueue_viewer")
     answer = conn.execute(trigger["metadata"]["query"].encode()).fetchall()
 
     assert answer == [(3,)]

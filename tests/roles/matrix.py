@@ -19,12 +19,12 @@ OPERATORS = {
 OWNER_ONLY = {"grant_roles", "role_rights", "enforce_quota"}
 VIEWED = {"bucket_bounds", "default_burst"}  # the view of limits calls it with the reader's rights
 # With their owner's rights, for who may see numbers but not jobs.
-COUNTED = {"depths", "history_depths"}
+COUNTED = {"backlog", "depths", "history_depths"}
 # What workers call, and what those functions call: with the caller's rights on the tables.
 WORKERS = {
     "batch_ends", "is_undone", "lock_reach", "recall_skipped",
     "note_failover", "note_incident", "reconcile", "server_state", "timeline_begin", "version_parts",
-    "add_nodes", "add_to_flow", "adopt_parents", "advance_nodes", "attempt_evidence", "backlog", "beat", "breaches",
+    "add_nodes", "add_to_flow", "adopt_parents", "advance_nodes", "attempt_evidence", "beat", "breaches",
     "call_waiting", "cancel", "cancel_dead", "cancel_flow", "cancel_waiting", "carry_args", "check_new_jobs",
     "claim", "claim_alone", "complete", "deal", "declare_limits", "declare_schedules", "end_blocked",
     "end_listener", "ended", "enqueue_special", "ensure_day", "expired_days", "flow_entries_error",
