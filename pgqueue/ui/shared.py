@@ -26,6 +26,10 @@ class Shared:
             kept = self._kept[key] = (float("inf"), future)
         return await asyncio.shield(kept[1])
 
+    def forget(self) -> None:
+        """Forget all answers: something was changed, and whoever did it wants to see that at once."""
+        self._kept.clear()
+
     def _told(self, key: Hashable, done: "asyncio.Future[Any]", seconds: float) -> None:
         if self._kept.get(key, (0, None))[1] is not done:
             return

@@ -87,6 +87,7 @@ class Visit:
         its line in the audit log are committed together at the end of the block."""
         async with self.site.database.changing(self.visitor, action, target) as change:
             yield change
+        self.site.shared.forget()
         _log.info("changed", extra={"actor": self.visitor.name, "action": action, "target": change.target})
 
     # --- the answer ---

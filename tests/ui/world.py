@@ -19,7 +19,7 @@ def fill(conn: "psycopg.Connection[Any]", *, mark: str = "") -> dict[str, Any]:
     args = {"user": f"ada{mark}", "password": SECRET, "nested": {"api_token": SECRET, "plain": f"shown{mark}"}}
     meta = {"trace": f"t-1{mark}", "authorization": f"Bearer {SECRET}"}
     options: dict[str, Any] = {"queue": queue, "args": args, "meta": meta}
-    worker = Worker(conn, queues=[queue, "default"], tasks=[task, "t"])
+    worker = Worker(conn, queues=[queue, "default"], tasks=[task, "t"], lease="1 h")
     conn.execute("update pgqueue.worker_processes set host = %s where id = %s", (f"host-1{mark}", worker.id))
     error = {
         "type": f"ValueError{mark}",

@@ -1,0 +1,2 @@
+-- How many workers are alive.
+select count(*) as alive from pgqueue.workers w where w.alive
