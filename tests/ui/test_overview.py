@@ -25,7 +25,7 @@ def history(conn: "psycopg.Connection[Any]") -> None:
 
 
 def folded(conn: "psycopg.Connection[Any]") -> int:
-    """Fold for a tenth of a second, which is less than a slow machine needs; how many attempts are in the statistics."""
+    """Fold for a tenth of a second, perhaps less than a slow machine needs; how many attempts the statistics have."""
     conn.execute("select pgqueue.fold_statistics('0 s')")
     return int(scalar(conn, "select coalesce(sum(s.succeeded + s.dead), 0) from pgqueue.statistics s"))
 
