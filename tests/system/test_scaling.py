@@ -16,7 +16,7 @@ from tests.support.ledger import Ledger
 from tests.support.outcomes import Jobs
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(150)]
 Work = Callable[..., Fleet]
 # Two jobs at a time each: a backlog of 60 seconds of work wants all four to meet the target.
 WORDS = ("--min-processes", "1", "--max-processes", "4", "-c", "2", "--target-lag", "5", "--shrink-after", "5")
@@ -48,7 +48,7 @@ def trickle_until(holds: Callable[[], bool], the: Jobs, timeout: float) -> list[
     while not holds():
         assert time.monotonic() < deadline, "the fleet did not shrink"
         jobs.append(the.put("hold.async", '{"seconds": 0.2}'))
-        time.sleep(0.15)
+        time.sleep(0.4)
     return jobs
 
 
