@@ -16,6 +16,7 @@ import gzip
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,14 @@ from pgqueue.webserver import Answer, Request, text
 from pgqueue.worker.session import conninfo, shut_down_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.core import Metric
 
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0  # how old an answer may be
+FOLD_SECONDS = 10.0  # between two looks whether somebody has to fold the statistics
 HANG_SECONDS = 6.0  # a reading that takes longer is cut off: a frozen server answers nothing. Prometheus waits 10 s
 
 
@@ -48,6 +50,18 @@ class Bounds:
     schedules: int = 100
 
 
+@contextmanager
+def _bounded(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut a connection off when what is done on it takes too long, whatever it waits for."""
+    watchdog = threading.Timer(HANG_SECONDS, shut_down_socket, (conn,))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
 class Source:
     """The database's numbers as they were at most a second ago. For any number of threads."""
 
@@ -58,7 +72,7 @@ class Source:
         self._turn = threading.Lock()
         self._conn: psycopg.Connection[Any] | None = None
         self._last = DOWN
-        self._read_at = float("-inf")
+        self._read_at = self._folded_at = float("-inf")
 
     def reading(self) -> Reading:
         """The latest reading; one thread reads, the others wait for it and take the same."""
@@ -66,7 +80,22 @@ class Source:
             if self._clock() - self._read_at >= FRESH_SECONDS:
                 self._last = self._read()
                 self._read_at = self._clock()
+                if self._last.up and self._read_at - self._folded_at >= FOLD_SECONDS:
+                    self._folded_at = self._read_at
+                    threading.Thread(target=self._fold, name="pgqueue-fold", daemon=True).start()
             return self._last
+
+    def _fold(self) -> None:
+        """Keep the statistics up to date while there is no worker, after the scrape was answered."""
+        with self._turn:
+            if self._conn is None:
+                return
+            try:
+                with _bounded(self._conn):
+                    self._reader.fold(self._conn)
+            except (psycopg.Error, OSError) as error:
+                log.info("the statistics could not be folded", extra={"error": type(error).__name__})
+                self._drop()
 
     def close(self) -> None:
         """Close the connection."""
@@ -92,13 +121,8 @@ class Source:
         return conn
 
     def _read_on(self, conn: psycopg.Connection[Any]) -> Reading:
-        watchdog = threading.Timer(HANG_SECONDS, shut_down_socket, (conn,))
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with _bounded(conn):
             reading = self._reader.read(conn)
-        finally:
-            watchdog.cancel()
         if not self._last.up:
             log.info("the database is read")
         return reading

@@ -80,8 +80,6 @@ class Reader:
                 self._told(part, error)
             seconds[part] = time.monotonic() - began
         self._failing = frozenset(failed)
-        if not any(row["alive"] for row in rows.get("workers", ())):
-            self._fold(conn)
         return Reading(True, rows, seconds, self._failing)
 
     def _part(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
@@ -111,8 +109,10 @@ class Reader:
             said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
             log.warning("a part of the metrics cannot be read", extra={"part": part, "error": said})
 
-    def _fold(self, conn: psycopg.Connection[Any]) -> None:
-        """Fold the statistics while no worker does. Who may only look leaves it to those who may."""
+    def fold(self, conn: psycopg.Connection[Any]) -> None:
+        """Fold the statistics while no worker does: a tenth of a second of them at most. Who may only look leaves it to
+        those who may. Raises psycopg.Error when the connection is gone.
+        """
         try:
             self._rows(conn, "metrics_fold")
         except psycopg.Error as error:

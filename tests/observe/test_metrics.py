@@ -17,6 +17,7 @@ from pgqueue.webserver import Request
 from tests.sql.engine import Worker, enqueue
 from tests.support.command import pgq
 from tests.support.faultproxy import FaultProxy
+from tests.support.waiting import wait_until
 
 Connection = psycopg.Connection[Any]
 BACKENDS = "select pid from pg_stat_activity where application_name = 'pgq metrics' and datname = current_database()"
@@ -107,6 +108,20 @@ def test_what_changes_slowly_is_read_every_quarter_minute(
     assert second.rows["tables"] is first.rows["tables"]
     assert second.rows["depths"] is not first.rows["depths"]
     assert third.rows["tables"] is not first.rows["tables"]
+
+
+def test_statistics_are_folded_where_nobody_works(source: Source, clock: Clock, conn: Connection) -> None:
+    worker = Worker(conn)
+    enqueue(conn)
+    worker.done(worker.claim_one())
+    worker.leave()
+    conn.execute("update pgqueue.finished_jobs set finished_at = finished_at - interval '1 minute'")
+
+    source.reading()
+
+    wait_until(lambda: conn.execute("select sum(succeeded) from pgqueue.statistics_totals").fetchone() == (1,))
+    clock.now += 2
+    assert sample(page(source), "pgqueue_attempts_total", queue="default", outcome="succeeded") == 1
 
 
 def test_a_connection_that_was_ended_is_made_anew_unseen(source: Source, clock: Clock, conn: Connection) -> None:
