@@ -1,13 +1,16 @@
 """Processes that stand still: noticed within a lease, shown with their stacks, their jobs run elsewhere, replaced."""
 
+import asyncio
 import os
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
+from pgqueue.ui import Dashboard
 from tests.support.fleet import Fleet, is_alive
 from tests.support.ledger import Entry, Ledger
 from tests.support.outcomes import Jobs
@@ -49,6 +52,17 @@ class Seen:
 @pytest.fixture
 def seen(the: Jobs) -> Seen:
     return Seen(the)
+
+
+async def workers_page(dsn: str) -> str:
+    """The dashboard's page of workers."""
+    dashboard = Dashboard(dsn, hosts=["queue.test"], authenticate=lambda _: ("ada", "viewer"))
+    transport = httpx.ASGITransport(dashboard, client=("127.0.0.1", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://queue.test") as client:
+        page = await client.get("/workers")
+    await dashboard.aclose()
+    assert page.status_code == 200
+    return page.text
 
 
 def first_start(ledger: Ledger, job: int) -> Entry:
@@ -108,6 +122,9 @@ def test_a_whole_fleet_that_is_frozen_shows_as_stuck_until_it_goes_on_and_says_s
     shown = wait_until(lambda: seen.stuck(worker))
     print(f"\nSTUCK frozen fleet: run elsewhere after {again.at - froze:.2f} s of lease {LEASE}; shown as {shown}")
     assert shown == "frozen"
+    page = asyncio.run(workers_page(the.conn.info.dsn))
+    assert 'data-state="stuck"' in page
+    assert "frozen" in page
 
     for pid in processes:
         os.kill(pid, signal.SIGCONT)  # the worker first: its supervisor would kill what has been silent

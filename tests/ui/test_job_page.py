@@ -112,6 +112,24 @@ async def test_a_schedule_shows_its_ticks_and_next_times(conn: Any, world: dict[
         assert piece in one, piece
 
 
+async def test_a_stuck_worker_is_marked_and_its_page_shows_where_it_stands(
+    conn: Any, world: dict[str, Any], browse: Browse
+) -> None:
+    conn.execute(
+        "select pgqueue.note_incident(%s, 'host-1', 1, 'loop_blocked', array[%s]::bigint[], 'it does not turn', %s)",
+        [world["worker"], world["running"], 'File "<b>.py", line 3, in wait'],
+    )
+
+    listed = await text(browse, "/workers")
+    shown = await text(browse, f"/workers/{world['worker']}")
+
+    assert 'data-state="stuck"' in listed
+    assert "loop_blocked" in listed
+    assert "It is stuck: loop_blocked" in shown
+    assert "File &#34;&lt;b&gt;.py&#34;, line 3, in wait" in shown
+    assert shown.count(f"/jobs/{world['running']}") == 2
+
+
 async def test_workers_show_what_they_run_and_who_is_lost(conn: Any, world: dict[str, Any], browse: Browse) -> None:
     lost = Worker(conn, queues=["q"], tasks=["t"])
     conn.execute(

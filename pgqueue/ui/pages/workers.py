@@ -44,8 +44,9 @@ async def worker(visit: Visit) -> Response:
         if row is None:
             raise JobNotFound(f"There is no worker {worker_id}: it ended, and is forgotten after a day.")
         jobs = await _running(read, worker_id)
+        incidents = await read.rows("incidents", {"id": worker_id})
         now = read.now
-    return visit.page("worker.html", live="_worker.html", row=row, jobs=jobs, now=now)
+    return visit.page("worker.html", live="_worker.html", row=row, jobs=jobs, incidents=incidents, now=now)
 
 
 async def _running(read: Reading, worker_id: int | None) -> list[Row]:
