@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pgqueue import codec
 from pgqueue.context import Context
 from pgqueue.worker.claim import Lane, Room
 from pgqueue.worker.execute import LoopPool
@@ -13,6 +12,7 @@ from pgqueue.worker.greeting import hello
 from pgqueue.worker.judge import NotCompleted, judge
 from pgqueue.worker.overdue import Overdue
 from pgqueue.worker.processes import ProcessPool
+from pgqueue.worker.progress import Progress
 from pgqueue.worker.proof import Proof
 from pgqueue.worker.series import Series
 from pgqueue.worker.threads import ThreadPool
@@ -51,7 +51,7 @@ class Crew:
         self._link = link
         self.on_end: Callable[[], None] = lambda: None
         self.incoming = 0  # jobs for the loop that are claimed and not yet given to it
-        self._progress: dict[Attempt, tuple[float | None, str | None]] = {}
+        self._progress = Progress()
         self._series = Series(self._to_pools, self.hand_back)
         self._proof = Proof(link, committed=self._committed, refuted=self._refuted)
         self._overdue = Overdue(link, ended=self._given_up)
@@ -75,7 +75,9 @@ class Crew:
         if any(task.cpu for task in app.tasks.values()):
             size = min(options.cpu_processes, options.concurrency)
             greeting = hello(app, app_spec, capture_logs=options.capture_logs)
-            self._process_pool = ProcessPool(size, self, greeting, self._report, self._ended, tracer=app.tracer)
+            self._process_pool = ProcessPool(
+                size, self, greeting, self._progress.report, self._ended, tracer=app.tracer
+            )
             self._pools.append(self._process_pool)
 
     def _ended_on_loop(self) -> None:
@@ -286,24 +288,13 @@ class Crew:
             read_job=attempt.info,
             client=self._app.client,
             encode=attempt.task.encode_result,
-            report=lambda fraction, note: self._report(attempt, fraction, note),
+            report=lambda fraction, note: self._progress.report(attempt, fraction, note),
             stop=lambda: attempt.stop_reason,
             is_async=attempt.task.is_async,
         )
 
-    def _report(self, attempt: Attempt, fraction: float | None, note: str | None) -> None:
-        self._progress[attempt] = (fraction, note)
-
     async def send_progress(self) -> None:
         """Send the latest progress of each job that reported. Raises psycopg.Error."""
-        reported, self._progress = self._progress, {}
-        running = set(self.active())
-        latest = {attempt: said for attempt, said in reported.items() if attempt in running}
-        if not latest:
-            return
-        reports = [{"id": a.id, "token": a.token, "fraction": f, "note": n} for a, (f, n) in latest.items()]
-        rows = await self._link.run("report_progress", {"reports": codec.dumps(reports)})
-        gone = {job for (job,) in rows}
-        for attempt in latest:  # not by id: the job's next attempt may run here by now
-            if attempt.id in gone and attempt.stop_reason is None:
+        for attempt in await self._progress.send(self._link, self.active()):
+            if attempt.stop_reason is None:
                 self._pool(attempt.task).stop(attempt, "lease lost")

@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pgqueue.keeper import duties
-from pgqueue.keeper.retention import Retention
-from pgqueue.keeper.ticking import tick_due
 from pgqueue.telling import reason_of
 from pgqueue.version import VERSION
 from pgqueue.worker import claim as claims
-from pgqueue.worker import outside
 from pgqueue.worker.declare import declare
+from pgqueue.worker.house import RESCUE, house
 from pgqueue.worker.lease import Keepalive, Request
 from pgqueue.worker.notes import Notes
 from pgqueue.worker.reconcile import Reconciler
@@ -89,20 +86,6 @@ class Link:
         self._server = self._session.server
         await self._register()
         await declare(self._app, self._session)
-        options = self._options
-        house: list[duties.Duty] = [
-            duties.rescuing(
-                options.lease_seconds / 3, may_judge=self._steady, examine=outside.stopped, on_late=self.on_late
-            ),
-            duties.sweep,
-            duties.hand_on,
-            duties.fold,
-            duties.fold_statistics,
-            duties.tidy,
-            duties.forgetting_steps(),
-            tick_due,
-            Retention(self._app.dsn),
-        ]
         self._keepalive = Keepalive(
             self._app.dsn,
             self._app.schema,
@@ -113,7 +96,7 @@ class Link:
             on_beat=lambda jobs: self.on_loop(self.on_cancel, jobs) if jobs else None,
             on_lost=lambda worker_id: self.on_loop(self.on_lost, worker_id),
             on_server=lambda server, witness: self.on_loop(self._met, server, witness),
-            duties=house,
+            duties=house(self._app.dsn, self.lease.seconds, may_judge=self._steady, on_late=self.on_late),
         )
         self._keepalive.start()
 
@@ -255,7 +238,7 @@ class Link:
     def rescue_now(self) -> None:
         """Look for lost workers now. Called from any thread."""
         if self._keepalive is not None:
-            self._keepalive.hurry(0)
+            self._keepalive.hurry(RESCUE)
 
     def beat_now(self) -> None:
         """Look for cancel requests now."""

@@ -119,7 +119,14 @@ class Pipe:
 
 
 def run(
-    app: App, options: WorkerOptions, spec: str, pipe: Pipe, alarm: Alarm, reporter: Reporter | None, *, scaled: bool
+    app: App,
+    options: WorkerOptions,
+    spec: str,
+    pipe: Pipe,
+    alarm: Alarm | None = None,
+    reporter: Reporter | None = None,
+    *,
+    scaled: bool = False,
 ) -> int:
     """Check the database, then work until told to stop."""
     check_schema(app)
