@@ -5,7 +5,8 @@ return array(select x.n + x.m from unnest(a, b) with ordinality as x (n, m, plac
 
 -- Adds the attempts that ended after from_at and not after to_at to the statistics. Returns how many. For fold_statistics, which makes sure
 -- that windows do not overlap. Attempts that are evidence of a dead letter are read there, those that a redrive put back into job_attempts by
--- the time at which they ended: wherever one is, it is in one place at a time and counts by its own time.
+-- the time at which they ended: wherever one is, it is in one place at a time and counts by its own time. (Of attempts that were put back more
+-- than 10 minutes after they ended a fold that is as late does not know: else one that catches up would read everything since, each time.)
 -- Locks: rows of the statistics.
 create function pgqueue.fold_window(from_at timestamptz, to_at timestamptz) returns bigint
 language plpgsql set enable_seqscan = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -26,14 +27,14 @@ begin
                         union all
                         select f.queue, f.task from pgqueue.finished_jobs f where f.id = t.job_id and f.finished_at > from_at
                         limit 1) j
-    where t.logged_at > from_at and t.finished_at > from_at and t.finished_at <= to_at
+    where t.logged_at > from_at and t.logged_at <= to_at + interval '10 minutes' and t.finished_at > from_at and t.finished_at <= to_at
     union all
     select e.finished_at, d.queue, d.task, e.outcome,
            case when e.attempt = d.attempt then date_part('epoch', d.started_at - d.run_at) end,
            case when e.outcome not in ('lost', 'released') then date_part('epoch', e.finished_at - e.started_at) end
     from pgqueue.dead_jobs d
     cross join lateral jsonb_to_recordset(d.attempts) as e (attempt integer, started_at timestamptz, finished_at timestamptz, outcome text)
-    where d.died_at > from_at and e.finished_at > from_at and e.finished_at <= to_at
+    where d.died_at > from_at and d.created_at <= to_at and e.finished_at > from_at and e.finished_at <= to_at
   ), counted as materialized (
     select date_bin('1 minute', e.finished_at, '2000-01-01 00:00:00+00') as minute, e.queue, e.task, e.outcome,
            pgqueue.bucket_of(e.wait) as wait_place, pgqueue.bucket_of(e.run) as run_place,

@@ -7,7 +7,7 @@
 -- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
 -- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
 -- The first fold begins 10 minutes ago; after a pause of more than a day the fold goes back a day.
--- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
+-- Each call takes about a tenth of a second at most: windows grow and shrink by how many attempts the last one had. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
 create function pgqueue.fold_statistics(lag interval default '5 s') returns bigint
@@ -20,8 +20,7 @@ declare
   _from timestamptz;
   _to timestamptz;
   _stretch double precision;
-  _took double precision;
-  _window_began timestamptz;
+  _read bigint;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
@@ -31,11 +30,11 @@ begin
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
   while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
-    _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
-    _attempts := _attempts + pgqueue.fold_window(_from, _to);
-    _took := extract(epoch from clock_timestamp() - _window_began);
-    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _read := pgqueue.fold_window(_from, _to);
+    _attempts := _attempts + _read;
+    -- By rows, not by time: on a machine that is slow for other reasons, smaller windows would only make more of them.
+    _stretch := least(greatest(case when _read > 60000 then _stretch / 2 when _read < 20000 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
     _from := _to;
   end loop;
   update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;

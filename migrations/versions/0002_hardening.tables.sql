@@ -116,8 +116,8 @@ create table pgqueue.depth_minutes (
   primary key (minute, queue)
 );
 
--- How far the fold has come, one row: the history up to folded_to is in the statistics; a window as long as stretch_seconds took a moment to
--- read; the last sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
+-- How far the fold has come, one row: the history up to folded_to is in the statistics; how much time the next window may cover; the last
+-- sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
 create table pgqueue.statistics_state (
   only_row        boolean          primary key default true check (only_row),
   folded_to       timestamptz      not null,
