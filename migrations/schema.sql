@@ -1493,8 +1493,7 @@ declare
   _from timestamptz;
   _to timestamptz;
   _stretch double precision;
-  _took double precision;
-  _window_began timestamptz;
+  _read bigint;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
@@ -1504,11 +1503,11 @@ begin
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
   while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
-    _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
-    _attempts := _attempts + pgqueue.fold_window(_from, _to);
-    _took := extract(epoch from clock_timestamp() - _window_began);
-    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _read := pgqueue.fold_window(_from, _to);
+    _attempts := _attempts + _read;
+    -- By rows, not by time: on a machine that is slow for other reasons, smaller windows would only make more of them.
+    _stretch := least(greatest(case when _read > 60000 then _stretch / 2 when _read < 20000 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
     _from := _to;
   end loop;
   update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;
@@ -1539,14 +1538,14 @@ begin
                         union all
                         select f.queue, f.task from pgqueue.finished_jobs f where f.id = t.job_id and f.finished_at > from_at
                         limit 1) j
-    where t.logged_at > from_at and t.finished_at > from_at and t.finished_at <= to_at
+    where t.logged_at > from_at and t.logged_at <= to_at + interval '10 minutes' and t.finished_at > from_at and t.finished_at <= to_at
     union all
     select e.finished_at, d.queue, d.task, e.outcome,
            case when e.attempt = d.attempt then date_part('epoch', d.started_at - d.run_at) end,
            case when e.outcome not in ('lost', 'released') then date_part('epoch', e.finished_at - e.started_at) end
     from pgqueue.dead_jobs d
     cross join lateral jsonb_to_recordset(d.attempts) as e (attempt integer, started_at timestamptz, finished_at timestamptz, outcome text)
-    where d.died_at > from_at and e.finished_at > from_at and e.finished_at <= to_at
+    where d.died_at > from_at and d.created_at <= to_at and e.finished_at > from_at and e.finished_at <= to_at
   ), counted as materialized (
     select date_bin('1 minute', e.finished_at, '2000-01-01 00:00:00+00') as minute, e.queue, e.task, e.outcome,
            pgqueue.bucket_of(e.wait) as wait_place, pgqueue.bucket_of(e.run) as run_place,

@@ -117,8 +117,8 @@ create table pgqueue.depth_minutes (
   primary key (minute, queue)
 );
 
--- How far the fold has come, one row: the history up to folded_to is in the statistics; a window as long as stretch_seconds took a moment to
--- read; the last sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
+-- How far the fold has come, one row: the history up to folded_to is in the statistics; how much time the next window may cover; the last
+-- sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
 create table pgqueue.statistics_state (
   only_row        boolean          primary key default true check (only_row),
   folded_to       timestamptz      not null,
@@ -2324,7 +2324,8 @@ return array(select x.n + x.m from unnest(a, b) with ordinality as x (n, m, plac
 
 -- Adds the attempts that ended after from_at and not after to_at to the statistics. Returns how many. For fold_statistics, which makes sure
 -- that windows do not overlap. Attempts that are evidence of a dead letter are read there, those that a redrive put back into job_attempts by
--- the time at which they ended: wherever one is, it is in one place at a time and counts by its own time.
+-- the time at which they ended: wherever one is, it is in one place at a time and counts by its own time. (Of attempts that were put back more
+-- than 10 minutes after they ended a fold that is as late does not know: else one that catches up would read everything since, each time.)
 -- Locks: rows of the statistics.
 create function pgqueue.fold_window(from_at timestamptz, to_at timestamptz) returns bigint
 language plpgsql set enable_seqscan = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -2345,14 +2346,14 @@ begin
                         union all
                         select f.queue, f.task from pgqueue.finished_jobs f where f.id = t.job_id and f.finished_at > from_at
                         limit 1) j
-    where t.logged_at > from_at and t.finished_at > from_at and t.finished_at <= to_at
+    where t.logged_at > from_at and t.logged_at <= to_at + interval '10 minutes' and t.finished_at > from_at and t.finished_at <= to_at
     union all
     select e.finished_at, d.queue, d.task, e.outcome,
            case when e.attempt = d.attempt then date_part('epoch', d.started_at - d.run_at) end,
            case when e.outcome not in ('lost', 'released') then date_part('epoch', e.finished_at - e.started_at) end
     from pgqueue.dead_jobs d
     cross join lateral jsonb_to_recordset(d.attempts) as e (attempt integer, started_at timestamptz, finished_at timestamptz, outcome text)
-    where d.died_at > from_at and e.finished_at > from_at and e.finished_at <= to_at
+    where d.died_at > from_at and d.created_at <= to_at and e.finished_at > from_at and e.finished_at <= to_at
   ), counted as materialized (
     select date_bin('1 minute', e.finished_at, '2000-01-01 00:00:00+00') as minute, e.queue, e.task, e.outcome,
            pgqueue.bucket_of(e.wait) as wait_place, pgqueue.bucket_of(e.run) as run_place,
@@ -2598,7 +2599,7 @@ end $$;
 -- and what was removed before. Waits are those of attempts that ended their job: of others the history does not know when they were due.
 -- Run times are those of handlers that ended by themselves, so not of lost and released attempts.
 -- The first fold begins 10 minutes ago; after a pause of more than a day the fold goes back a day.
--- Each call takes about a tenth of a second at most: windows grow and shrink by what the last one took. Once a minute it takes the sample of
+-- Each call takes about a tenth of a second at most: windows grow and shrink by how many attempts the last one had. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
 create function pgqueue.fold_statistics(lag interval default '5 s') returns bigint
@@ -2611,8 +2612,7 @@ declare
   _from timestamptz;
   _to timestamptz;
   _stretch double precision;
-  _took double precision;
-  _window_began timestamptz;
+  _read bigint;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
@@ -2622,11 +2622,11 @@ begin
     perform pgqueue.summarize_history((_end at time zone 'UTC')::date);
   end if;
   while _from < _end and clock_timestamp() < _began + interval '80 ms' loop
-    _window_began := clock_timestamp();
     _to := least(_end, _from + make_interval(secs => _stretch));
-    _attempts := _attempts + pgqueue.fold_window(_from, _to);
-    _took := extract(epoch from clock_timestamp() - _window_began);
-    _stretch := least(greatest(case when _took > 0.08 then _stretch / 2 when _took < 0.02 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
+    _read := pgqueue.fold_window(_from, _to);
+    _attempts := _attempts + _read;
+    -- By rows, not by time: on a machine that is slow for other reasons, smaller windows would only make more of them.
+    _stretch := least(greatest(case when _read > 60000 then _stretch / 2 when _read < 20000 and _to < _end then _stretch * 2 else _stretch end, 0.25), 3600);
     _from := _to;
   end loop;
   update pgqueue.statistics_state s set folded_to = _from, stretch_seconds = _stretch;
