@@ -6,6 +6,7 @@ HeaderEntrance     a proxy in front has authenticated, and names the user in a h
 CalledEntrance     mounted in somebody's application: that one's function from request to (name, role)
 """
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -62,6 +63,7 @@ class PasswordEntrance:
         self.file = file
         self.sessions = sessions
         self.tries = Tries()
+        self.at_once = asyncio.Semaphore(2)  # hashes take 32 MB each
 
     async def visitor(self, request: Request) -> Visitor | None:
         """Return the account of the session cookie."""

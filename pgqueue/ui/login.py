@@ -1,8 +1,8 @@
 """Signing in and out: the form, the session cookie, and waiting after wrong passwords."""
 
-import asyncio
 import logging
 import math
+from typing import cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +12,6 @@ from pgqueue.ui.sessions import COOKIE, LIFE_SECONDS
 from pgqueue.ui.visit import Visit
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = asyncio.Semaphore(2)  # hashes take 32 MB each
 
 
 async def form(visit: Visit) -> Response:
@@ -38,7 +37,7 @@ async def sign_in(visit: Visit) -> Response:
         response.headers["retry-after"] = str(math.ceil(wait))
         return response
     entrance.tries.failed(*keys)  # taken back below: tries at the same time count too
-    async with _AT_ONCE:
+    async with entrance.at_once:
         account = await run_in_threadpool(entrance.file.check, name, password)
     if account is None:
         _log.warning("sign-in refused", extra={"address": keys[1]})
@@ -58,9 +57,7 @@ async def sign_out(visit: Visit) -> Response:
 
 
 def _entrance(visit: Visit) -> PasswordEntrance:
-    entrance = visit.site.entrance
-    assert isinstance(entrance, PasswordEntrance)  # noqa: S101 - for mypy: the routes exist only with it
-    return entrance
+    return cast("PasswordEntrance", visit.site.entrance)  # the routes exist only with it
 
 
 def _ours(visit: Visit, wanted: str | None) -> str | None:
