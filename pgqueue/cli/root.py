@@ -25,6 +25,7 @@ from pgqueue.cli import (
     rework,
     schedules,
     stats,
+    top,
     ui,
     why,
     work,
@@ -64,7 +65,7 @@ def tree() -> typer.Typer:
         for part in modules:
             part.add_to(branch)
         app.add_typer(branch, name=name)
-    for module in (why, workers, stats, autoscale, health, metrics, doctor, grants, ui):
+    for module in (why, workers, stats, top, autoscale, health, metrics, doctor, grants, ui):
         module.add_to(app)
     return app
 

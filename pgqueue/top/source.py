@@ -1,0 +1,123 @@
+"""Reads what `pgq top` shows, over one connection that is opened again when it was lost, and runs its verbs.
+
+Counts come from `pgqueue.depths` and the statistics; nothing is counted here. A reading is bounded: four statements,
+each of them given up after 2 s, at most 200 workers, jobs and dead letters. Called from threads, one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar, cast
+
+import psycopg
+from psycopg.rows import dict_row, tuple_row
+
+from pgqueue.client import translate
+from pgqueue.errors import DatabaseUnavailable
+from pgqueue.schema import render
+from pgqueue.telling import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pgqueue.calls import Call
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+MOST: Final = 200  # rows of each list
+TIMEOUT_MS: Final = 2000
+CONNECT_SECONDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there was at one moment; `took_seconds` is what reading it took."""
+
+    queues: list[Row]
+    workers: list[Row]
+    running: list[Row]
+    dead: list[Row]
+    took_seconds: float
+
+
+class Source:
+    """The database of one `pgq top`."""
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self._conn: psycopg.Connection[Any] | None = None
+        self._turn = threading.Lock()
+
+    def read(self) -> Snapshot:
+        """Read everything. Raises DatabaseUnavailable, PgQueueError, psycopg.Error for what the server refuses."""
+        return self._with_connection(self._read)
+
+    def run(self, call: Call[T]) -> T:
+        """Run a verb. Raises PgQueueError, psycopg.Error."""
+
+        def one(conn: psycopg.Connection[Any]) -> T:
+            with conn.cursor(row_factory=tuple_row) as cursor:
+                cursor.execute(call.text(self._schema), call.params)
+                return call.read(cursor.fetchall())
+
+        return self._with_connection(one)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._turn:
+            self._drop()
+
+    def _with_connection(self, use: Callable[[psycopg.Connection[Any]], T]) -> T:
+        with self._turn:
+            try:
+                if self._conn is None or self._conn.closed:
+                    self._conn = self._connect()
+                return use(self._conn)
+            except psycopg.Error as error:
+                if error.sqlstate is None or self._conn is None or self._conn.closed:
+                    self._drop()
+                    raise DatabaseUnavailable(reason_of(error)) from error
+                ours = translate(error)
+                if isinstance(ours, DatabaseUnavailable):
+                    self._drop()
+                raise ours or error from error
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._dsn,
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+            fallback_application_name="pgq top",
+            connect_timeout=CONNECT_SECONDS,
+        )
+
+    def _drop(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+    def _read(self, conn: psycopg.Connection[Any]) -> Snapshot:
+        began = time.monotonic()
+        with conn.transaction():
+            conn.execute("select set_config('statement_timeout', %s, true)", [str(TIMEOUT_MS)])
+            conn.execute("set transaction read only")
+            found = {name: conn.execute(statement(name, self._schema), {"most": MOST}).fetchall() for name in _LISTS}
+        return Snapshot(**found, took_seconds=time.monotonic() - began)
+
+
+_LISTS: Final = ("queues", "workers", "running", "dead")
+
+
+@lru_cache(maxsize=64)
+def statement(name: str, schema: str) -> LiteralString:
+    """The statement `sql/NAME.sql` for a schema. It is constant but for the schema's name."""
+    text = files("pgqueue.top").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]

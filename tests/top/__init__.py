@@ -1,0 +1,1 @@
+"""`pgq top`: what it reads, what it shows, what its keys do."""
