@@ -124,13 +124,20 @@ class Top(App[None]):
         why = str(error) if isinstance(error, PgQueueError) else reason_of(error)
         return f"NO ANSWER for {since:.0f} s, what is shown is old; trying again: {why}"
 
+    @property
+    def _laid_out(self) -> bool:
+        """Whether the screen is there: an answer may come after it was taken down."""
+        return self.is_running and len(self.query(DataTable)) == len(TABLES)
+
     def _say(self, text: str, *, away: bool = False) -> None:
+        if not self._laid_out:
+            return
         status = self.query_one("#status", Static)
         status.update(shown(text))
         status.set_class(away, "away")
 
     def _draw(self) -> None:
-        if self._snapshot is None:
+        if self._snapshot is None or not self._laid_out:
             return
         for table in TABLES:
             self._fill(table, getattr(self._snapshot, table.name))
