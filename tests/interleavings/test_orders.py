@@ -10,6 +10,8 @@ from tests.interleavings.play import Cast, broken, pairs, play
 from tests.interleavings.stage import Stage
 from tests.interleavings.worlds import WORLDS
 
+pytestmark = pytest.mark.timeout(240)  # thousands of short transactions: a busy machine takes its time
+
 LEASE_TRIPLES = (
     "plain:settle,rescue,reclaim",
     "plain:settle-short,rescue,reclaim",

@@ -1,5 +1,6 @@
 """Fixtures of the leak tests: a log that keeps everything, the App of tests.leaks.tasks, a DSN with a password."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,5 +49,10 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """Commands set the log up, which outlives them: it is put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Shell(monkeypatch, capsys)
+    root.handlers[:] = handlers
+    root.setLevel(level)
