@@ -7,6 +7,7 @@ that it prints goes where the worker's output goes; the conversation has a socke
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import importlib
 import logging
 import os
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+
+
 def main() -> None:
     """Serve jobs over the socket whose descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _be_killed_with_parent()
     conn = socket.socket(fileno=int(sys.argv[1]))
     outlet = Outlet(conn)
     threading.Thread(target=_end_with_parent, args=(conn, outlet, os.getppid()), daemon=True).start()
@@ -53,6 +58,14 @@ def main() -> None:
     outlet.send({"ready": os.getpid()})
     for line in lines:
         outlet.send(_run(outlet, app, codec.loads(line)))
+
+
+def _be_killed_with_parent() -> None:
+    """Ask the kernel to kill this process when the worker has gone: no Python runs while a handler in C holds the
+    interpreter's lock, and the job may run elsewhere at once. Elsewhere than on Linux the thread below has to do.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _observe(app: Any, outlet: Outlet, hello: dict[str, Any]) -> None:

@@ -263,3 +263,20 @@ def test_the_jobs_of_a_killed_process_do_not_wait_for_its_lease(
     assert "SIGKILL" in seen.incident("ended")["detail"]
     assert the.attempts(job) == [(1, "lost"), (2, "succeeded")]
     assert seen.stuck(worker) is None
+
+
+def test_a_cpu_process_that_holds_its_interpreter_does_not_outlive_its_killed_worker(
+    work: Work, the: Jobs, ledger: Ledger
+) -> None:
+    fleet = work("--lease", "30", app=APP)
+    (worker,) = fleet.ready()
+    job = the.put("grip.cpu", '{"seconds": 20}')
+    cpu = first_start(ledger, job).pid
+
+    os.kill(worker, signal.SIGKILL)
+
+    wait_until(lambda: not is_alive(cpu), 2)
+    second_start(ledger, job)
+    the.wait(job, "succeeded")
+    assert the.attempts(job) == [(1, "lost"), (2, "succeeded")]
+    assert cpu != worker

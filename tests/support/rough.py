@@ -61,6 +61,11 @@ def grip(ctx: Any, seconds: float) -> None:
     note("end", ctx)
 
 
+@app.task(name="grip.cpu", cpu=True)
+def grip_in_a_process(ctx: Any, seconds: float) -> None:
+    grip(ctx, seconds)
+
+
 @app.task(name="deaf", timeout=timedelta(seconds=0.3), backoff=QUICKLY)
 def deaf_once(ctx: Any, seconds: float) -> None:
     """Ignore at the first attempt that the time is over, then try to write as if nothing had happened."""
