@@ -28,6 +28,7 @@ async def job(visit: Visit) -> Response:
     async with visit.reading(own_role=True) as read:
         found = await _job(read, job_id)
         attempts = await read.rows("job_attempts", {"id": job_id, "most": ATTEMPTS})
+        logs = await read.rows("job_logs", {"id": job_id, "most": ATTEMPTS})
         steps = await read.rows("job_steps", {"id": job_id, "most": STEPS}) if read.sees_contents else []
         # Of a job that has ended it says what of, which viewers may not see.
         gates = await read.rows("job_why", {"id": job_id}) if read.sees_contents or not found["finished_at"] else []
@@ -40,7 +41,7 @@ async def job(visit: Visit) -> Response:
         job=found,
         state=state,
         attempts=attempts,
-        logs={},
+        logs={row["attempt"]: row["lines"] for row in logs if row["lines"]},
         steps=[{**step, "result": piece(step["result"])} for step in steps],
         gates=gates,
         flow=flow,
