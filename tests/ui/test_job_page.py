@@ -1,5 +1,6 @@
 """The page of a job, and those of flows, schedules, workers and limits: what there is to see is on them."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,21 @@ async def test_a_dead_job_shows_its_attempts_with_tracebacks(world: dict[str, An
         "Remove",
     ):
         assert piece in shown, piece
+
+
+async def test_an_error_may_lack_anything(conn: Any, browse: Browse) -> None:
+    job = enqueue(conn)
+    for number, error in enumerate(("{}", '{"type": null, "message": 7}', '"only text"', "[1]", None), 1):
+        conn.execute(
+            "insert into pgqueue.job_attempts (job_id, logged_at, started_at, finished_at, worker_id, attempt, outcome, error)"
+            " values (%s, now(), now(), now(), 1, %s, 'failed', %s::jsonb)",
+            (job, number, error),
+        )
+
+    shown = await text(browse, f"/jobs/{job}")
+
+    assert "only text" in shown
+    assert shown.count('class="attempt"') == 5
 
 
 async def test_a_running_job_shows_its_progress_and_worker(world: dict[str, Any], browse: Browse) -> None:
@@ -192,3 +208,34 @@ async def test_queues_with_odd_names_have_pages(conn: Any, browse: Browse) -> No
             part.partition('"')[0] for part in href.split('href="/queues/')[1:] if f">{name}</a>" in part[:200]
         )
         assert f"<h1>Queue {name}" in await text(browse, f"/queues/{address}")
+
+
+async def test_a_queue_shows_what_became_of_its_tasks(conn: Any, world: dict[str, Any], browse: Browse) -> None:
+    for _ in range(100):  # a window at a time, from a day ago on
+        conn.execute("select pgqueue.fold_statistics('0'::interval)")
+        if scalar(conn, "select exists (select from pgqueue.statistics)"):
+            break
+
+    shown = (await text(browse, "/queues/mail")).partition("Tasks, last hour")[2]
+
+    row = shown.partition("</tr>")[2].partition("</tr>")[0]
+    assert "task=send" in row
+    assert '<td class="num">1</td><td class="num">1</td><td class="num">2</td>' in row  # succeeded, failed, dead
+
+
+async def test_a_job_shows_what_its_attempts_logged(conn: Any, world: dict[str, Any], browse: Browse) -> None:
+    lines = [
+        {"at": "2026-11-22T08:00:00Z", "level": "warning", "logger": "shop", "message": "half <way>", "fields": {"n": 7}},
+        {"left_out": 12},
+        {"at": "2026-11-22T08:00:01Z", "level": "error", "logger": "shop", "message": "gone", "exception": "Boom: <b>", "cut": True},
+    ]
+    conn.execute(
+        "insert into pgqueue.attempt_lines (job_id, logged_at, attempt, lines) values (%s, now(), 1, %s::jsonb)",
+        (world["dead"], json.dumps(lines)),
+    )
+
+    shown = await text(browse, f"/jobs/{world['dead']}")
+    for piece in ("half &lt;way&gt;", "12 lines were left out", "Boom: &lt;b&gt;", "warning"):
+        assert piece in shown, piece
+
+    assert "half" not in await text(browse, f"/jobs/{world['dead']}", "viewer")

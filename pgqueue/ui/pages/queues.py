@@ -1,7 +1,5 @@
 """Queues: how deep, how fast, who serves them, how they deal their jobs out; pause and resume."""
 
-from typing import Any
-
 from starlette.responses import Response
 
 from pgqueue import calls
@@ -30,8 +28,8 @@ async def queue(visit: Visit) -> Response:
         if not any(row["queue"] == name for row in rows) and not (await read.rows("queue_known", params))[0]["known"]:
             raise JobNotFound(f'There is no queue "{name[:200]}": no job, worker or statistics know of it.')
         policy = await read.row("queue_policy", params)
-        tasks: list[dict[str, Any]] = []
-        minutes: list[dict[str, Any]] = []
+        tasks = await read.rows("queue_tasks", params)
+        minutes = await read.rows("queue_minutes", params)
         lanes = await read.rows("queue_lanes", {**params, "most": LANES + 1, "count_to": COUNT_TO})
         workers = await read.rows("queue_workers", params)
         now = read.now
