@@ -16,8 +16,8 @@ from pgqueue.ui.visitor import Role
 
 BATCH = 500  # jobs of one transaction
 GROUPS = 30
-GROUPS_WINDOW = 20_000
-COUNT_WINDOW = 60_000
+GROUPS_WINDOW = 10_000
+COUNT_WINDOW = 40_000
 TOLD = 20  # of those that stayed
 
 

@@ -19,11 +19,11 @@ from pgqueue.ui.filters import UNFINISHED, Filters
 from pgqueue.ui.paging import TOP, Cursor, Sheet, lay_out
 
 ROWS = 50
-WINDOW = 120_000  # rows that are looked at for a page, of all tables together
-CONTENTS_WINDOW = 24_000  # where arguments have to be read
+WINDOW = 80_000  # rows that are looked at for a page, of all tables together
+CONTENTS_WINDOW = 12_000  # where arguments have to be read
 FEW = 20_000  # unfinished jobs of a queue that are all looked at
 LINES = 400  # pairs of queue and priority
-LINES_WINDOW = 60_000  # rows of all lines together
+LINES_WINDOW = 24_000  # rows of all lines together
 SLACK = timedelta(seconds=2)  # between the order of ids and that of times
 _EVER = "9999-12-31T00:00:00+00:00"
 

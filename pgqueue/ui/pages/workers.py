@@ -13,7 +13,7 @@ MOST = 500
 RUNNING = 2_000
 FIRST = 5  # running jobs shown for each in the list
 LINES = 400
-WINDOW = 30_000  # rows of all lines together
+WINDOW = 20_000  # rows of all lines together
 
 
 async def workers(visit: Visit) -> Response:
