@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - names of pages and their addresses are told on one line
 """What a page of the dashboard costs the server at millions of jobs: its statements, and the whole answer.
 
 Each page is asked for through the ASGI application, in this process: `statements` is the time that it waited for the
@@ -55,7 +54,10 @@ def run(run: Run) -> None:
 def _pages(first: int, load: fill.Load) -> Mapping[str, str]:
     """Return the pages, by what is asked."""
     hour = f"{datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M}"
-    states = {f"jobs, {state}": f"/jobs?state={state}" for state in ("ready", "running", "scheduled", "blocked", "succeeded", "cancelled", "dead")}
+    states = {
+        f"jobs, {state}": f"/jobs?state={state}"
+        for state in ("ready", "running", "scheduled", "blocked", "succeeded", "cancelled", "dead")
+    }
     with_queue = {f"{name} of a queue": f"{address}&queue=queue-3" for name, address in states.items()}
     return {
         "overview": "/",
@@ -112,11 +114,20 @@ async def _measure(run: Run, pages: Mapping[str, str]) -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(dashboard), base_url="http://localhost") as client:
             for name, address in pages.items():
                 rows.append([name, *await _ask(run, client, clock, address)])
-                if name in ("jobs", "jobs, ready", "jobs, succeeded", "jobs of a queue", "jobs of a task", "dead letters"):
+                if name in (
+                    "jobs",
+                    "jobs, ready",
+                    "jobs, succeeded",
+                    "jobs of a queue",
+                    "jobs of a task",
+                    "dead letters",
+                ):
                     rows.append([f"{name}, page 20", *await _ask(run, client, clock, await _deep(client, address))])
     finally:
         await dashboard.aclose()
-    run.table(["page", "statements ms", "answer ms", "worst ms"], [[row[0], *(f"{ms:.1f}" for ms in row[1:])] for row in rows])
+    run.table(
+        ["page", "statements ms", "answer ms", "worst ms"], [[row[0], *(f"{ms:.1f}" for ms in row[1:])] for row in rows]
+    )
     run.keep("pages", rows)
     for name, _, answer, _ in rows:
         run.bar(f"{name}: the median answer", answer, BAR_MS, most=True, unit=" ms")

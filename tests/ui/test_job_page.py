@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - SQL is told on one line
 """The page of a job, and those of flows, schedules, workers and limits: what there is to see is on them."""
 
 import json
@@ -162,6 +163,25 @@ async def test_workers_show_what_they_run_and_who_is_lost(conn: Any, world: dict
     assert 'data-state="lost"' in await text(browse, f"/workers/{lost.id}")
 
 
+async def test_a_stuck_worker_is_marked_with_where_it_stands(conn: Any, world: dict[str, Any], browse: Browse) -> None:
+    conn.execute(
+        "update pgqueue.worker_processes set stuck = 'loop_blocked', stuck_since = now() where id = %s",
+        (world["worker"],),
+    )
+    conn.execute(
+        "insert into pgqueue.incident_log (worker_id, host, pid, kind, jobs, detail, stack) values (%s, 'h', 1, 'loop_blocked', %s, 'it sleeps', 'File <shop>')",
+        (world["worker"], [world["running"]]),
+    )
+
+    for path in ("/workers", f"/workers/{world['worker']}"):
+        shown = await text(browse, path)
+        assert 'data-state="stuck"' in shown
+        assert "loop_blocked" in shown
+
+    assert "File &lt;shop&gt;" in shown
+    assert f"/jobs/{world['running']}" in shown.partition("What was seen of it")[2]
+
+
 async def test_a_limit_shows_its_holders_and_its_line(conn: Any, browse: Browse) -> None:
     conn.execute("select pgqueue.set_limit('gpu', concurrency => 1, rate => 5)")
     jobs = enqueue_many(conn, [{"task": "t", "queue": "q", "limits": {"gpu": {"key": "a"}}} for _ in range(3)])
@@ -225,9 +245,22 @@ async def test_a_queue_shows_what_became_of_its_tasks(conn: Any, world: dict[str
 
 async def test_a_job_shows_what_its_attempts_logged(conn: Any, world: dict[str, Any], browse: Browse) -> None:
     lines = [
-        {"at": "2026-11-22T08:00:00Z", "level": "warning", "logger": "shop", "message": "half <way>", "fields": {"n": 7}},
+        {
+            "at": "2026-11-22T08:00:00Z",
+            "level": "warning",
+            "logger": "shop",
+            "message": "half <way>",
+            "fields": {"n": 7},
+        },
         {"left_out": 12},
-        {"at": "2026-11-22T08:00:01Z", "level": "error", "logger": "shop", "message": "gone", "exception": "Boom: <b>", "cut": True},
+        {
+            "at": "2026-11-22T08:00:01Z",
+            "level": "error",
+            "logger": "shop",
+            "message": "gone",
+            "exception": "Boom: <b>",
+            "cut": True,
+        },
     ]
     conn.execute(
         "insert into pgqueue.attempt_lines (job_id, logged_at, attempt, lines) values (%s, now(), 1, %s::jsonb)",

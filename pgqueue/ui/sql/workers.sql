@@ -1,6 +1,6 @@
 -- Worker processes, the living ones first, then the lost, at most `most`. Stuck: see the view.
 select w.id, w.host, w.pid, w.alive, w.running, w.concurrency, w.queues, w.tasks, w.started_at, w.heartbeat_at, w.version, p.lease, p.lost_at,
-       to_jsonb(w) ->> 'stuck' as stuck, (to_jsonb(w) ->> 'stuck_since')::timestamptz as stuck_since
+       w.stuck, w.stuck_since
 from pgqueue.workers w
 join pgqueue.worker_processes p on p.id = w.id
 where %(id)s::bigint is null or w.id = %(id)s::bigint
