@@ -94,6 +94,24 @@ def test_processes_that_are_killed_are_replaced_within_the_wanted_number(work: W
     wait_until(lambda: len(fleet.workers()) == 1 and fleet.workers() != before_roll, 20)
 
 
+def test_what_nobody_can_take_does_not_make_it_grow(work: Work, the: Jobs) -> None:
+    """Unknown tasks, a paused queue, jobs behind a rate and in one group: thousands due, and one process has time."""
+    the.conn.execute("select pgqueue.set_limit('slow', rate => 2)")
+    the.conn.execute("select pgqueue.pause('mail')")
+    the.conn.execute(
+        "select pgqueue.enqueue('unknown'), pgqueue.enqueue('noop', queue => 'mail'), "
+        "pgqueue.enqueue('noop', limits => '[\"slow\"]'), "
+        "pgqueue.enqueue('hold.async', '{\"seconds\": 0.1}', group_key => 'one') from generate_series(1, 1000)"
+    )
+
+    fleet = work(*WORDS, "-q", "default,mail", "--log-level", "debug")
+    wait_until(lambda: fleet.said().count("the number of worker processes stays") >= 6, 40)
+
+    assert "the number of worker processes changes" not in fleet.said()
+    assert the.count("succeeded") > 20  # what could run did
+    the.wait(the.put("noop", priority=-1), "succeeded")
+
+
 @pytest.fixture
 def database(start_server: Callable[..., Server]) -> Database:
     return Database.fresh(start_server, **DURABLE)
