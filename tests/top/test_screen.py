@@ -25,7 +25,7 @@ HOSTILE = "[red]x\x1b[31m"
 
 @pytest.fixture
 def top(source: "Source") -> Top:
-    return Top(source, interval_seconds=0.2, where="test")
+    return Top(source, interval_seconds=0.5, where="test")
 
 
 def cells(top: Top, name: str) -> list[list[str]]:
@@ -42,7 +42,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], Any]) -> Any:
     """Wait while the view goes on."""
 
     async def look() -> Any:
-        await pilot.pause()
+        await pilot.pause(0.05)
         return holds()
 
     waiting: Awaitable[Any] = wait_until_async(look)
@@ -70,6 +70,7 @@ async def test_it_shows_queues_workers_running_jobs_and_dead_letters(top: Top, l
         assert "read in" in status(top)
 
 
+@pytest.mark.slow
 async def test_it_is_read_again_and_keeps_the_place(top: Top, lived: dict[str, int], conn: Conn) -> None:
     async with top.run_test(size=(160, 40)) as pilot:
         await until(pilot, lambda: cells(top, "queues"))
@@ -100,6 +101,7 @@ async def test_a_queue_is_paused_and_resumed_by_key(top: Top, lived: dict[str, i
         await until(pilot, lambda: conn.execute(paused).fetchone() == (False,))
 
 
+@pytest.mark.slow
 async def test_a_queue_of_a_hostile_name_is_resumed(top: Top, lived: dict[str, int], conn: Conn) -> None:
     async with top.run_test(size=(160, 40)) as pilot:
         await until(pilot, lambda: cells(top, "queues"))
@@ -168,6 +170,7 @@ async def test_a_lost_database_is_said_and_found_again(
         await until(pilot, lambda: "read in" in status(top))
 
 
+@pytest.mark.slow
 async def test_an_error_of_the_server_is_said_and_the_view_goes_on(top: Top, lived: dict[str, int], conn: Conn) -> None:
     async with top.run_test(size=(160, 40)) as pilot:
         await until(pilot, lambda: "read in" in status(top))
