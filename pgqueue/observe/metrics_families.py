@@ -163,9 +163,7 @@ class Families:
 
 
 def _workers(rows: Sequence[Row]) -> Iterator[Metric]:
-    workers = _gauge(
-        "pgqueue_workers", "Worker processes: alive, or stuck (no heartbeat for a lease).", labels=["state"]
-    )
+    workers = _gauge("pgqueue_workers", "Worker processes that are alive, and that are stuck.", labels=["state"])
     for state in ("alive", "stuck"):
         workers.add_metric([state], rows[0][state])
     yield workers

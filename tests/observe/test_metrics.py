@@ -82,6 +82,17 @@ def test_what_happens_to_jobs_is_seen(source: Source, conn: Connection) -> None:
     assert sample(text, "pgqueue_migrations_current") == 1
 
 
+def test_a_worker_that_fell_silent_is_stuck(source: Source, conn: Connection) -> None:
+    well, silent = Worker(conn), Worker(conn)
+    silent.fall_silent()
+
+    text = page(source)
+
+    assert well.beat() is not None
+    assert sample(text, "pgqueue_workers", state="alive") == 1
+    assert sample(text, "pgqueue_workers", state="stuck") == 1
+
+
 def test_many_scrapers_cost_what_one_does(source: Source, clock: Clock, conn: Connection) -> None:
     with ThreadPoolExecutor(16) as threads:
         readings = list(threads.map(lambda _: source.reading(), range(50)))

@@ -72,8 +72,17 @@ def test_a_blocked_loop_is_told_while_it_is_blocked(work: Work, the: Jobs, ledge
     assert (status, "lease held" in said) == (503, True)
     assert metric(fleet, "pgqueue_worker_loop_silent_seconds") > 1.9
     assert metric(fleet, "pgqueue_worker_alive") == 0
-    wait_until(lambda: ask(fleet, "/livez")[0] == 200)
-    wait_until(lambda: metric(fleet, "pgqueue_worker_loop_lag_seconds_sum") > 4)
+    wait_until(lambda: ask(fleet, "/livez")[0] == 200, 20)
+
+
+def test_a_loop_that_is_late_is_measured(work: Work, the: Jobs) -> None:
+    fleet = work(*LOCALLY)
+    fleet.ready()
+
+    the.wait(the.put("block_once", '{"seconds": 0.6}'), "succeeded")
+
+    wait_until(lambda: metric(fleet, "pgqueue_worker_loop_lag_seconds_sum") > 0.5)
+    assert metric(fleet, "pgqueue_worker_alive") == 1
 
 
 @pytest.mark.slow
@@ -88,7 +97,7 @@ def test_a_frozen_process_is_told_until_it_is_replaced(work: Work) -> None:
     assert ask(fleet, "/readyz")[0] == 503
     wait_until(lambda: ask(fleet, "/readyz")[0] == 200, 20)
     assert f"pid {pid}" not in ask(fleet, "/readyz")[1]
-    assert metric(fleet, "pgqueue_worker_processes_started_total") == 2
+    assert metric(fleet, "pgqueue_worker_processes_started_total") >= 2
 
 
 def test_a_database_that_is_away_takes_lease_and_readiness(
