@@ -133,6 +133,7 @@ def run(
 
     def ready() -> None:
         if reporter is not None:
+            reporter.turned()  # what holds the loop up from now on is lag
             reporter.report()
         pipe.tell(b"R")
 
