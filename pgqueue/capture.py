@@ -153,6 +153,23 @@ def handler_for(
     return CaptureHandler(number, masking, least=least, mine=mine)
 
 
+def install(handler: logging.Handler) -> Callable[[], None]:
+    """Put it at the root logger; returns what takes it back.
+
+    Where nobody has set logging up, Python writes warnings to stderr as long as there is no handler at all: it goes on.
+    """
+    root = logging.getLogger()
+    added = [handler] if root.handlers or logging.lastResort is None else [logging.lastResort, handler]
+    for one in added:
+        root.addHandler(one)
+
+    def remove() -> None:
+        for one in added:
+            root.removeHandler(one)
+
+    return remove
+
+
 def written(record: logging.LogRecord, masking: Masking) -> str:
     """Write a record as a JSON object of at most LINE_BYTES: at, level, logger, message, and perhaps fields, exception.
 

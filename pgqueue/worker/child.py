@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import ctypes
 import importlib
-import logging
 import os
 import select
 import signal
@@ -74,7 +73,7 @@ def _observe(app: Any, outlet: Outlet, hello: dict[str, Any]) -> None:
     levels = (task.capture_level for task in app.tasks.values())
     if handler := capture.handler_for(hello["capture_logs"], levels, app.masking, mine=lambda _: True):
         handler.keep = outlet.add
-        logging.getLogger().addHandler(handler)
+        capture.install(handler)
     if hello["traced"] and app.tracer is None:
         from pgqueue.otel import instrument
 

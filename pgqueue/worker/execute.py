@@ -4,7 +4,7 @@ They run in long-lived slots: a slot is a task that takes one attempt after the 
 its own (1 us against 3 to 5), and `asyncio.timeout`, task groups and cancellation work in handlers as in any task. A
 handler that leaves context variables changed retires its slot, so that no job sees another's context. Whose job it is
 stands in a variable (`logs.SCOPE`), set anew for each rather than a holder that the slot fills: what a handler leaves
-running must not be taken for the next job. That, and a look at the context, cost 0.1 us.
+running must not be taken for the next job. That costs 0.3 us of the 7 us that a job takes here.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ class LoopPool:
     async def _slot(self) -> None:
         me = asyncio.current_task()
         ready = self._ready
+        enter, copy = SCOPE.set, contextvars.copy_context
         while True:
             self._waking = False
             slice_ends = time.monotonic() + SLICE_SECONDS
@@ -143,10 +144,10 @@ class LoopPool:
                     await asyncio.sleep(0)
                     slice_ends = time.monotonic() + SLICE_SECONDS
                     continue
-                SCOPE.set(attempt)
-                before = contextvars.copy_context()
+                enter(attempt)
+                before = copy()
                 await self._run(attempt, now)
-                if contextvars.copy_context() != before:
+                if copy() != before:
                     return
             parked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._parked.append(parked)

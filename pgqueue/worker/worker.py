@@ -91,7 +91,7 @@ class Worker:
         )
         watch = self._make_watch(link, crew)
         services: list[asyncio.Task[None]] = []
-        capturing = self._capture(link)
+        stop_capturing = self._capture(link)
         try:
             await link.open()
             services.append(asyncio.create_task(overseer.run(), name="overseer"))
@@ -110,8 +110,7 @@ class Worker:
                 await listener.close()
             await crew.close()
             await link.close(outbox)
-            if capturing is not None:
-                logging.getLogger().removeHandler(capturing)
+            stop_capturing()
         return int(stepper.drain.overran)
 
     def stop(self) -> None:
@@ -170,15 +169,13 @@ class Worker:
         named = sorted({"default", *(task.queue for task in self.app.tasks.values())})
         return self.options.queues or dict.fromkeys(named, 1)
 
-    def _capture(self, link: Link) -> logging.Handler | None:
-        """Keep what handlers log, for their attempts; nothing when nobody wants it."""
+    def _capture(self, link: Link) -> Callable[[], None]:
+        """Keep what handlers log, for their attempts, until the returned function is called."""
         levels = (task.capture_level for task in self.app.tasks.values())
         handler = capture.handler_for(
             self.options.capture_logs, levels, self.app.masking, mine=lambda scope: scope.worker == link.worker_id
         )
-        if handler is not None:
-            logging.getLogger().addHandler(handler)
-        return handler
+        return capture.install(handler) if handler is not None else lambda: None
 
     def _make_listener(self, link: Link) -> Listener | None:
         if not self.options.listen:

@@ -31,7 +31,7 @@ LEAST = {"rss_mb": 8.0, "descriptors": 4.0, "size_mb": 8.0, "dead_tuples": 20_00
 TABLES = (
     "queued_jobs", "job_keys", "worker_processes", "lanes", "permits", "lane_waits", "job_progress", "cancel_requests",
 )  # fmt: skip
-GROWING = ("finished_jobs", "job_args", "job_attempts", "flow_nodes", "flow_links")
+GROWING = ("attempt_lines", "finished_jobs", "job_args", "job_attempts", "flow_nodes", "flow_links")
 SIZES = """
 with recursive parts as (
   select c.oid as top, c.oid, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace

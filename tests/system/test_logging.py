@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from pgqueue import App
 from tests.support.command import pgq
 from tests.support.jobs import KINDS
 from tests.support.jobs import app as jobs
+
+if TYPE_CHECKING:
+    import psycopg
 
 ROOT = str(Path(__file__).parents[2])
 pytestmark = pytest.mark.system

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgqueue.capture import HALF_BYTES, LINE_BYTES, CaptureHandler, Lines, handler_for, level_of, written
+from pgqueue.capture import HALF_BYTES, LINE_BYTES, CaptureHandler, Lines, handler_for, install, level_of, written
 from pgqueue.errors import ConfigError
 from pgqueue.logs import SCOPE, ConsoleFormatter, JobFilter, JsonFormatter
 from pgqueue.masking import Masking
@@ -183,6 +183,17 @@ def test_a_value_that_cannot_say_what_it_is_fails_no_job(running: Running, capsy
 
     assert kept[-1]["message"] == "c"
     assert "Broken" not in str(kept) or kept[0]["message"].startswith("a %s")
+
+
+def test_warnings_still_reach_stderr_where_nobody_set_logging_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+
+    remove = install(logging.NullHandler())
+    assert logging.lastResort in root.handlers
+    remove()
+
+    assert root.handlers == []
 
 
 def test_a_level_that_is_none_is_refused() -> None:
