@@ -130,9 +130,8 @@ class CaptureHandler(logging.Handler):
             return
         try:
             line = written(record, self._masking)
-        except Exception:  # noqa: BLE001 - as the handlers of logging do: a line must not fail its job
-            self.handleError(record)
-            return
+        except Exception as error:  # noqa: BLE001 - a line must not fail its job, nor be shown unmasked by handleError
+            line = _unwritable(record, error)
         self.keep(scope, line)
 
 
@@ -177,7 +176,7 @@ def written(record: logging.LogRecord, masking: Masking) -> str:
     """
     message, fields, exception = content(record, None)
     line: dict[str, object] = {
-        "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "at": _at(record),
         "level": record.levelname.lower()[:20],
         "logger": storable(record.name, 200),
         "message": _cut(message, masking, MESSAGE_LIMIT),
@@ -197,6 +196,15 @@ def written(record: logging.LogRecord, masking: Masking) -> str:
         line["message"] = storable(str(line["message"]), 1000)
         text = json.dumps(line | {"cut": True}, ensure_ascii=False)
     return text
+
+
+def _unwritable(record: logging.LogRecord, error: Exception) -> str:
+    told = {"level": record.levelname.lower()[:20], "message": f"(a line that raised {type(error).__name__})"}
+    return json.dumps({"at": _at(record), "logger": storable(record.name, 200), **told})
+
+
+def _at(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _field(name: str, value: object, masking: Masking) -> object:

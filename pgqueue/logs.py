@@ -60,8 +60,9 @@ class JobFilter(logging.Filter):
         if scope is not None:
             said = record.__dict__
             for name, value in scope.log_fields().items():
-                if said.get(name, value) != value:
-                    said[f"extra_{name}"] = said[name]
+                told = said.get(name, value)
+                if type(told) is not type(value) or told != value:  # an array, say, compares to no truth
+                    said[f"extra_{name}"] = told
                 said[name] = value
         return True
 
