@@ -1,8 +1,9 @@
 """Supervises the worker processes of one command: starts them, watches that they live, replaces them, and passes
 signals on.
 
-It touches no database and runs no handler, so that nothing a job does can stop it. Each child says on a pipe that its
-loop turns; one that has not done so for a lease is killed, its jobs are rescued by the others.
+It waits for no database and runs no handler, so that nothing a job does can stop it (what scaling reads, a thread asks
+for: scaler.py). Each child says on a pipe that its loop turns; one that has not done so for a lease is killed, its jobs
+are rescued by the others.
 
     TERM, INT   drain all; a second one hands back at once        HUP   replace the processes one by one
     TSTP        claim nothing more                                USR1  dump stacks
