@@ -5431,6 +5431,17 @@ CREATE VIEW pgqueue.limits AS
     r.changed_at
    FROM (pgqueue.limit_rules r
      LEFT JOIN pgqueue.lanes l ON (((l.kind = 'limit'::text) AND (l.name = r.name))));
+CREATE VIEW pgqueue.partitions AS
+ SELECT (p.relname)::text AS name,
+    to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS day,
+    pg_stat_get_live_tuples(c.oid) AS rows_estimate,
+    pg_stat_get_dead_tuples(c.oid) AS dead_rows,
+    pg_total_relation_size((c.oid)::regclass) AS bytes
+   FROM (((pg_class p
+     JOIN pg_namespace n ON ((n.oid = p.relnamespace)))
+     JOIN pg_inherits i ON ((i.inhparent = p.oid)))
+     JOIN pg_class c ON ((c.oid = i.inhrelid)))
+  WHERE ((n.nspname = 'pgqueue'::name) AND (p.relkind = 'p'::"char") AND (c.relname ~ '_[0-9]{8}$'::text));
 CREATE TABLE pgqueue.paused_queues (
     queue text NOT NULL,
     paused_at timestamp with time zone NOT NULL
@@ -6395,6 +6406,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.limit_rules TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.paused_queues TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.paused_queues TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.permits TO pgqueue_worker;

@@ -175,6 +175,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where d.day < k.since - case when d.partition like 'job_args%' then 1 else 0 end
   order by d.day, d.partition
 $$;
+-- functions/77_view_partitions.sql
+-- gone
+drop view pgqueue.partitions;
 -- functions/76_view_unknown_tasks.sql
 -- gone
 drop view pgqueue.unknown_tasks;

@@ -54,7 +54,7 @@ TABLES = {
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
     "attempt_logs", "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
-    "depth_history", "statistics", "statistics_totals", "worker_incidents",
+    "depth_history", "partitions", "statistics", "statistics_totals", "worker_incidents",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error", "lines"}
 

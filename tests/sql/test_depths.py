@@ -110,3 +110,11 @@ def test_viewers_read_all_numbers(conn: Conn) -> None:
     for view in ("statistics", "statistics_totals"):
         assert scalar(conn, f"select count(*) from pgqueue.{view}") == 0
     assert len(scalar(conn, "select pgqueue.bucket_bounds()")) == 15
+
+
+def test_partitions_tells_the_days_of_each_table(conn: Conn) -> None:
+    tables = set(
+        rows(conn, "select name, min(day) <= now()::date, min(bytes) > 0 from pgqueue.partitions group by name")
+    )
+
+    assert tables >= {(name, True, True) for name in ("finished_jobs", "job_args", "job_attempts")}
