@@ -966,6 +966,7 @@ begin
       select count(x.worker_id) as running
       from (select j.worker_id from pgqueue.queued_jobs j where not j.suspect and j.queue = k.queue and j.priority = k.priority
             order by j.run_at limit r.front) x) f
+    where r.front >= 10  -- with more than 200 lines, what the drawn pages tell
     group by k.queue
   ), found as (
     select n.queue, coalesce(c.met <= r.most, false) as exact, least(o.oldest_due, c.oldest_due, g.oldest_due, s.oldest_due) as oldest_due,
