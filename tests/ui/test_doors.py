@@ -109,6 +109,7 @@ async def test_a_viewer_changes_nothing(path: str, world: dict[str, object], bro
     answer = await browse("vera", "viewer").post(address(path, world), data=FORMS.get(path))
 
     assert answer.status_code == 403
+    assert "This takes the role" in answer.text  # said by the door, before the database would refuse it
 
 
 @pytest.mark.parametrize("path", ACTIONS)
