@@ -14,7 +14,6 @@ from typing import Any
 from pgqueue.errors import InvalidArgument
 
 TOP = 2**63 - 1  # above all ids
-BOTTOM = 0  # below all ids
 Row = dict[str, Any]
 
 
@@ -95,4 +94,4 @@ def _reached(walk: Sequence[Row], shown: Sequence[Row], begin: int, end: int | N
         return last
     if end is not None:
         return end
-    return last if up else BOTTOM
+    return last

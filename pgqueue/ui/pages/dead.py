@@ -112,7 +112,7 @@ async def _batch(change: Change, visit: Visit, asked: Filters) -> tuple[list[int
     """Return the next ids, oldest first, and the id after which to go on; None when these are the last. What dies while
     this goes on, and has an id above all that were counted, is not touched."""
     upto = visit.number("upto") or 0
-    window = joblist.CONTENTS_WINDOW if asked.by_contents else joblist.WINDOW
+    window = joblist.window_of(asked, ["jobs_dead"])
     params = {**asked.params(), "up": True, "at": visit.number("after") or 0, "window": window, "most": BATCH}
     found = sorted(await change.rows("jobs_dead", params), key=lambda row: int(row["id"]))
     within = [row for row in found if row["id"] <= upto]

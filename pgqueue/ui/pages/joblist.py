@@ -20,6 +20,7 @@ from pgqueue.ui.paging import TOP, Cursor, Sheet, lay_out
 
 ROWS = 50
 WINDOW = 80_000  # rows that are looked at for a page, of all tables together
+DEAD_WINDOW = 40_000  # of dead letters alone, whose rows are wide
 CONTENTS_WINDOW = 12_000  # where arguments have to be read
 FEW = 20_000  # unfinished jobs of a queue that are all looked at
 LINES = 400  # pairs of queue and priority
@@ -57,13 +58,20 @@ async def find(read: Reading, asked: Filters, older: str | None, newer: str | No
         tables = [name for name in tables if name == "jobs_dead"]
     if not tables:
         return JobPage([], None, None, None)
-    window = (CONTENTS_WINDOW if asked.by_contents else WINDOW) // len(tables)
+    window = window_of(asked, tables)
     sheet = await _walk(read, asked, tables, Cursor.read(older, newer, tables=len(tables)), window)
     if newer is not None and sheet.is_at_top:
         sheet = await _walk(read, asked, tables, Cursor.start(len(tables)), window)
     searched = window * len(tables) if sheet.searched else None
     below, above = [str(cursor) if cursor else None for cursor in (sheet.older, sheet.newer)]
     return JobPage(list(sheet.rows), below, above, searched)
+
+
+def window_of(asked: Filters, tables: list[str]) -> int:
+    """Return how many rows of each of these tables may be looked at for a page."""
+    if asked.by_contents:
+        return CONTENTS_WINDOW // len(tables)
+    return DEAD_WINDOW if tables == ["jobs_dead"] else WINDOW // len(tables)
 
 
 async def _walk(read: Reading, asked: Filters, tables: list[str], cursor: Cursor, window: int) -> Sheet:
