@@ -127,6 +127,7 @@ def test_a_supervisor_says_where_a_stopped_process_stands_and_tells_a_living_one
         process.kill()
     examiner.ended(children[0], -signal.SIGKILL)
     examiner.deliver(0.0)
+    examiner.deliver(0.0)  # each is told once
 
     findings = [json.loads(line) for line in said]
     assert [(found["worker_id"], found["kind"]) for found in findings] == [(7, "frozen"), (7, "ended")]
