@@ -68,10 +68,13 @@ class Batch(NamedTuple):
 
 @dataclass(slots=True)
 class Workers:
-    """What is known of worker processes: pid by id, and for lost ones how long (seconds) they had been silent."""
+    """What is known of worker processes: pid by id, and for lost ones how long (seconds) they had been silent. Of those
+    that `ended` a supervisor says that it has waited for them: they need not have been silent for a lease.
+    """
 
     pids: dict[int, int] = field(default_factory=dict)
     lost: dict[int, float] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -167,6 +170,8 @@ def _workers(conn: "psycopg.Connection[Any]") -> Workers:
         workers.pids[int(worker)] = int(pid)
         if lost == "t":
             workers.lost[int(worker)] = float(silent)
+    rows = _rows(conn, "select worker_id, at from pgqueue.incident_log where kind = 'ended'")
+    workers.ended = {int(worker) for worker, _ in rows}
     return workers
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from pgqueue.errors import PgQueueError
-from pgqueue.worker.fleet import HEALTHY_SECONDS
+from pgqueue.worker.restarts import HEALTHY_SECONDS
 from tests.soak.fleets import Fleets, Producers
 from tests.soak.plan import PIN_SECONDS, Fault
 from tests.soak.proxy import Proxy

@@ -170,7 +170,7 @@ def _loss(job: Job, release: Lease, harvest: Harvest) -> Iterator[Violation]:
     silent = harvest.workers.lost.get(release.worker or 0)
     if silent is None:
         yield Violation("illegal", job.id, f"lost by worker {release.worker}, which nobody declared lost")
-    elif silent < harvest.lease_seconds:
+    elif silent < harvest.lease_seconds and release.worker not in harvest.workers.ended:
         yield Violation("illegal", job.id, f"worker {release.worker} was declared lost after {silent:.3f} s of silence")
 
 

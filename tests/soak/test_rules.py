@@ -196,6 +196,13 @@ def test_a_worker_declared_lost_before_its_lease_was_over_is_illegal() -> None:
     assert rules(rerun(silent=1.9)) == {"illegal"}
 
 
+def test_a_worker_whose_process_has_ended_may_be_declared_lost_at_once() -> None:
+    found = rerun(silent=0.1)
+    found.workers.ended = {WORKER}
+
+    assert rules(found) == set()
+
+
 @pytest.mark.parametrize("outcome", ["failed", "snoozed", "dead"])
 def test_an_outcome_that_a_plain_job_cannot_have_is_unexplained(outcome: str) -> None:
     assert rules(rerun(outcome=outcome)) == {"unexplained"}
