@@ -143,6 +143,7 @@ class Top(App[None]):
             self._fill(table, getattr(self._snapshot, table.name))
         about = f"{self._where}  read in {self._snapshot.took_seconds * 1000:.0f} ms"
         about += f'  filter "{self._wanted}"' if self._wanted else ""
+        about += f"  not for this role: {', '.join(self._snapshot.hidden)}" if self._snapshot.hidden else ""
         order = self._sorted_by.get(self._active.name)
         self._say(about + (f"  by {order}" if order else ""))
 

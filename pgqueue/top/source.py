@@ -36,13 +36,14 @@ CONNECT_SECONDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What there was at one moment; `took_seconds` is what reading it took."""
+    """What there was at one moment; `took_seconds` is what reading it took. Lists in `hidden` are not for this role."""
 
     queues: list[Row]
     workers: list[Row]
     running: list[Row]
     dead: list[Row]
     took_seconds: float
+    hidden: tuple[str, ...] = ()
 
 
 class Source:
@@ -108,8 +109,17 @@ class Source:
         with conn.transaction():
             conn.execute("select set_config('statement_timeout', %s, true)", [str(TIMEOUT_MS)])
             conn.execute("set transaction read only")
-            found = {name: conn.execute(statement(name, self._schema), {"most": MOST}).fetchall() for name in _LISTS}
-        return Snapshot(**found, took_seconds=time.monotonic() - began)
+            found = {name: self._list(conn, name) for name in _LISTS}
+        hidden = tuple(name for name, rows in found.items() if rows is None)
+        lists = {name: rows or [] for name, rows in found.items()}
+        return Snapshot(**lists, took_seconds=time.monotonic() - began, hidden=hidden)
+
+    def _list(self, conn: psycopg.Connection[Any], name: str) -> list[Row] | None:
+        try:
+            with conn.transaction():
+                return conn.execute(statement(name, self._schema), {"most": MOST}).fetchall()
+        except psycopg.errors.InsufficientPrivilege:  # a viewer's: jobs themselves are read by admins and workers
+            return None
 
 
 _LISTS: Final = ("queues", "workers", "running", "dead")

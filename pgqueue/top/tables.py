@@ -88,10 +88,6 @@ def _state(row: Row) -> str:
     return "alive" if row["alive"] else f"lost {span(row['silent_seconds'])} ago"
 
 
-def _progress(row: Row) -> str:
-    return "-" if row["progress"] is None else f"{row['progress'] * 100:.0f}%"
-
-
 _ID = Column("id", _plain("id"), _of("id"))
 
 QUEUES = Table(
@@ -133,7 +129,6 @@ RUNNING = Table(
         Column("queue", _plain("queue")),
         Column("for", lambda row: span(row["seconds"]), _of("seconds")),
         Column("attempt", _plain("attempt"), _of("attempt")),
-        Column("progress", _progress, _of("progress")),
         Column("worker", lambda row: f"{row['host']}/{row['pid']}{' STUCK' if row['stuck'] else ''}"),
     ),
     key="id",

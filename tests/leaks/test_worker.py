@@ -175,7 +175,7 @@ def test_a_fleet_prints_no_contents(dsn: str, secret_dsn: str, the: Jobs, ledger
         fleet.ready()
         all_ended(the)
         stuck = [the.put(task, SECRET, **TOLD) for task in ("deaf", "stubborn", "patient")]
-        wait_until(lambda: "job is stuck" in fleet.said(), 15)
+        wait_until(lambda: "stuck" in fleet.said(), 20)
         the.wait(stuck[1], "running")
         seen = activity(the.conn)
         fleet.send(signal.SIGUSR1)

@@ -94,3 +94,17 @@ def test_a_sparkline_is_as_high_as_its_highest() -> None:
     assert sparkline([0, 1, 4, 8]) == "▁▂▅█"
     assert sparkline([0, 0]) == "▁▁"
     assert sparkline([]) == ""
+
+
+def test_a_viewer_sees_queues_and_workers(
+    source: "Source", lived: dict[str, int], conn: "psycopg.Connection[Any]"
+) -> None:
+    source.read()
+    assert source._conn is not None
+    source._conn.execute("set role pgqueue_viewer")
+
+    seen = source.read()
+
+    assert [row["queue"] for row in seen.queues if row["dead"]] == ["mail"]
+    assert len(seen.workers) == 1
+    assert seen.hidden == ("running", "dead")

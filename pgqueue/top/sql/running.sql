@@ -25,10 +25,9 @@ with recursive lines (queue, priority, n) as (
   union all
   select j.id, j.task, j.queue, j.worker_id, j.started_at, j.attempt from pgqueue.queued_jobs j where j.suspect and j.worker_id is not null
 )
-select f.id, f.task, f.queue, f.attempt, w.host, w.pid, w.stuck, p.fraction as progress,
+select f.id, f.task, f.queue, f.attempt, w.host, w.pid, w.stuck,
        extract(epoch from clock_timestamp() - f.started_at)::double precision as seconds
 from found f
 left join pgqueue.workers w on w.id = f.worker_id
-left join pgqueue.job_progress p on p.job_id = f.id
 order by f.started_at, f.id
 limit %(most)s::integer
