@@ -17,6 +17,7 @@ import pytest
 
 from pgqueue.embedded import watchdog
 from pgqueue.migrate import revisions
+from tests.sql.engine import Worker
 from tests.support.command import PGQ, environment, pgq
 from tests.support.waiting import wait_until
 
@@ -261,6 +262,21 @@ def test_stats_and_health_tell_of_dead_letters_and_missing_workers(dsn: str, con
         *(("database", True), ("migrations", True), ("workers", False), ("lag", False)),
     ]
     assert well.status == 0
+
+
+def test_a_purge_leaves_what_a_job_of_its_flow_waits_for(dsn: str, conn: Conn) -> None:
+    flow = '{"kind": "dag", "jobs": [{"task": "t"}, {"task": "t", "after": [0], "on_failure": "wait"}]}'
+    conn.execute("select pgqueue.enqueue_flow(%s)", [flow])
+    worker = Worker(conn)
+    worker.settle(worker.claim_one().outcome("dead", error={"type": "E", "message": "m"}))
+    kill(conn)
+
+    plan = pgq("dlq", "purge", "--dry-run", "--json", PGQ_DSN=dsn).json
+    purged = pgq("dlq", "purge", "--yes", "--json", PGQ_DSN=dsn)
+
+    assert [row["jobs"] for row in plan] == [1]
+    assert (purged.status, purged.json) == (0, {"deleted": 1})
+    assert rows(conn, "dead_jobs") == 1
 
 
 def test_workers_show_who_is_stuck_and_where_it_stood(dsn: str, conn: Conn) -> None:
