@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from benchmarks import drain, programs
@@ -33,15 +34,18 @@ def run(bench: Run) -> None:
     jobs, repeats = bench.count(600_000, 20_000), bench.repeats(5, 1)
     rates: dict[str, list[float]] = {"watched": [], "alone": []}
     answers: list[float] = []
+    refusals: list[int] = []
     with _watchers(bench) as addresses:
         for turn in range(repeats):
             for variant in ("watched", "alone") if turn % 2 else ("alone", "watched"):
-                with _looking(addresses if variant == "watched" else (), answers):
+                with _looking(addresses if variant == "watched" else (), answers, refusals):
                     rates[variant].append(drain.measure(bench, drain.ONE, jobs, 0.0).rate)
                 bench.say(f"   {turn + 1}/{repeats} {variant:8} {rates[variant][-1]:9,.0f} jobs/s")
     pairs = [one / other for one, other in zip(rates["watched"], rates["alone"], strict=True)]
     bench.table(["drain", "jobs/s"], [[name, spread(values)] for name, values in rates.items()])
-    bench.say(f"   {len(answers)} answers while draining, {spread([1000 * taken for taken in answers], 0)} ms each")
+    bench.say(
+        f"   {len(answers)} answers, {spread([1000 * taken for taken in answers], 0)} ms each; refused: {refusals}"
+    )
     bench.keep("rates", rates)
     bench.keep("answers, s", answers)
     bench.bar("a drain while somebody looks / alone", statistics.median(pairs), BAR)
@@ -70,16 +74,20 @@ def _watchers(bench: Run) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _looking(addresses: Sequence[str], answers: list[float]) -> Iterator[None]:
-    """Ask each address now and every 5 s, from a thread."""
+def _looking(addresses: Sequence[str], answers: list[float], refusals: list[int]) -> Iterator[None]:
+    """Ask each address now and every 5 s, from a thread. A page may refuse while the tables are being emptied."""
     done = threading.Event()
 
     def look() -> None:
         while addresses and not done.is_set():
             for address in addresses:
                 began = time.monotonic()
-                _ask(address)
-                answers.append(time.monotonic() - began)
+                try:
+                    _ask(address)
+                except HTTPError as refusal:
+                    refusals.append(refusal.code)
+                else:
+                    answers.append(time.monotonic() - began)
             done.wait(EVERY_SECONDS)
 
     thread = threading.Thread(target=look)
