@@ -7,25 +7,19 @@ of its name in `sql/`; the schema is rendered into it once.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any, Generic, LiteralString, TypeVar, cast
+from functools import lru_cache, partial
+from typing import Any, Generic, LiteralString, TypeVar
 
+from pgqueue import statements
 from pgqueue.errors import ArgumentError
 from pgqueue.job import FlowProgress, FlowState, Gate, JobStatus, NewJob, ParentJob, State
-from pgqueue.schema import render
 from pgqueue.telling import brief
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
 
-@lru_cache(maxsize=1024)
-def statement(name: str, schema: str) -> LiteralString:
-    """The statement `sql/<name>.sql` for a schema. It is constant but for the schema's name, hence the cast."""
-    text = files("pgqueue").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]
+statement = partial(statements.statement, "pgqueue")  # (name, schema): `sql/NAME.sql` of this package
 
 
 @dataclass(frozen=True, slots=True)

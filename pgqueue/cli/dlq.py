@@ -13,6 +13,7 @@ from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument
 from pgqueue.job import State
+from pgqueue.listing.filters import Filters
 
 BATCH = 500
 Queue = Annotated[str | None, typer.Option("--queue", "-q", help="Only this queue.")]
@@ -33,11 +34,11 @@ def ls(
     queue: Queue = None,
     task: Task = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=jobs.MOST, help="At most so many.")] = 50,
-    before: Annotated[int | None, typer.Option("--before", metavar="ID", help="The page below this id.")] = None,
+    before: jobs.Before = None,
 ) -> None:
     """List dead letters, newest first."""
-    filters = {"queue": queue, "task": task, "key": None, "limit": limit, "before": before}
-    jobs.print_page(session, [State.DEAD], filters, empty="no dead letters")
+    asked = Filters(states=(State.DEAD,), queue=queue, task=task)
+    jobs.print_page(session, asked, limit=limit, before=before, empty="no dead letters")
 
 
 def redrive(

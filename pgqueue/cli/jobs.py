@@ -1,21 +1,24 @@
 """`pgq jobs ls` and `show`: pages of jobs, newest first, and all that is known of one."""
 
-import heapq
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from pgqueue import calls
-from pgqueue.cli import output
+from pgqueue.cli import failure, output
 from pgqueue.cli.command import command
 from pgqueue.cli.output import Row, clean, message_of, print_json, print_line, show, text
 from pgqueue.cli.session import Session
 from pgqueue.errors import InvalidArgument, JobNotFound
 from pgqueue.job import State
+from pgqueue.listing import jobs as listing
+from pgqueue.listing.filters import Filters
+from pgqueue.listing.paging import AstrayError
 
 MOST = 100_000
 COLUMNS: tuple[output.Column, ...] = (
@@ -29,17 +32,14 @@ COLUMNS: tuple[output.Column, ...] = (
     ("error", lambda job: message_of(job["error"]) if job["error"] else "-"),
 )
 
-# State -> the page statement that has such jobs, and how to ask it for this state only.
-_PAGES: Mapping[State, tuple[str, Mapping[str, bool]]] = {
-    State.SCHEDULED: ("page_queued", {"running": False, "due": False, "blocked": False}),
-    State.BLOCKED: ("page_queued", {"running": False, "blocked": True}),
-    State.READY: ("page_queued", {"running": False, "due": True}),
-    State.RUNNING: ("page_queued", {"running": True}),
-    State.SUCCEEDED: ("page_finished", {"succeeded": True}),
-    State.CANCELLED: ("page_finished", {"succeeded": False}),
-    State.DEAD: ("page_dead", {}),
-}
-_NO_FILTER: dict[str, Any] = {"running": None, "due": None, "blocked": None, "succeeded": None}
+FIELDS = (
+    *("id", "task", "queue", "state", "priority", "key", "attempt", "max_attempts"),
+    *("run_at", "created_at", "started_at", "finished_at", "worker_id"),
+)
+Before = Annotated[
+    str | None,
+    typer.Option("--before", metavar="ID", help="The page below this id, or from where the last one said to go on."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,30 +57,47 @@ def ls(
     task: Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Only jobs with this key.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="At most so many.")] = 50,
-    before: Annotated[int | None, typer.Option("--before", metavar="ID", help="The page below this id.")] = None,
+    before: Before = None,
 ) -> None:
-    """List jobs, newest first."""
-    filters = {"queue": queue, "task": task, "key": key, "limit": limit, "before": before}
-    print_page(session, states(state), filters, empty="no such job")
+    """List jobs, newest first; those of one unfinished state (and a queue) in the order in which they are due."""
+    asked = Filters(states=states(state), queue=queue, task=task, key=key)
+    print_page(session, asked, limit=limit, before=before, empty="no such job")
 
 
-def print_page(session: Session, wanted: list[State], filters: Mapping[str, Any], *, empty: str) -> None:
-    """Print one page of the jobs in these states, or in any if there are none."""
-    limit = filters["limit"]
-    found = [session.rows(name, {**filters, **only}) for name, only in _statements(wanted)]
-    page = list(heapq.merge(*found, key=lambda job: -job["id"]))[:limit]
+def print_page(session: Session, asked: Filters, *, limit: int, before: str | None, empty: str) -> None:
+    """Print one page of jobs, and where to go on. Its cost is bounded: it says when it did not look at all of them."""
+    page = _find(session, asked, limit, before)
+    errors = {row["id"]: row["error"] for row in session.rows("errors", {"ids": [row["id"] for row in page.rows]})}
+    rows = [{**{name: row[name] for name in FIELDS}, "error": errors.get(row["id"])} for row in page.rows]
     if session.as_json:
-        print_json(page)
-        return
-    output.print_table(page, COLUMNS, empty=empty)
-    if len(page) == limit and output.is_terminal():
-        print_line(f"older ones: --before {page[-1]['id']}")
+        print_json(rows)
+    else:
+        output.print_table(rows, COLUMNS, empty=empty)
+    further = page.below or page.older
+    if page.window:
+        on = f"; go on with --before {further}" if further else ""
+        failure.say(
+            f"looked at {page.window} rows and stopped there, to be kind to the database: there may be more{on}"
+        )
+    elif further and output.is_terminal() and not session.as_json:
+        print_line(f"{'later' if page.by_due else 'older'} ones: --before {further}")
 
 
-def states(written: str | None) -> list[State]:
+def _find(session: Session, asked: Filters, limit: int, before: str | None) -> listing.JobPage:
+    with session.conn.transaction():
+        now = session.rows("ago", {"age": timedelta(0)})[0]["moment"]
+        search = listing.find(asked, size=limit, now=now, older=before, newer=None)
+        try:
+            return listing.follow(search, lambda ask: session.rows(*ask, package=listing.PACKAGE))
+        except AstrayError:
+            said = "must be the id of a job, or what the page before it said"
+            raise InvalidArgument(f'--before "{before}": {said}') from None
+
+
+def states(written: str | None) -> tuple[State, ...]:
     """Read `dead` or `ready,running`. Raises InvalidArgument."""
     try:
-        return [State(word.strip().lower()) for word in written.split(",")] if written else []
+        return tuple(dict.fromkeys(State(word.strip().lower()) for word in written.split(","))) if written else ()
     except ValueError:
         raise InvalidArgument(f'--state "{written}": the states are {", ".join(State)}') from None
 
@@ -117,15 +134,6 @@ def show_job(
         print_line("\n" + "\n".join(_log(one)))
     if job["error"] and not any(attempt["error"] for attempt in attempts):
         print_line("\n" + "\n".join(_error(job["error"])))
-
-
-def _statements(wanted: list[State]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not wanted:
-        yield from ((name, _NO_FILTER) for name in ("page_queued", "page_finished", "page_dead"))
-    for state in dict.fromkeys(wanted):
-        if state in _PAGES:
-            name, only = _PAGES[state]
-            yield name, {**_NO_FILTER, **only}
 
 
 def _field(name: str, value: object) -> str:

@@ -1,13 +1,12 @@
 """The database of one command: connected to when first asked for, checked for its schema, closed at the end."""
 
 from contextlib import ExitStack
-from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pgqueue.dsn import EMBEDDED, redact, resolve
 from pgqueue.errors import ConfigError, DatabaseUnavailable, InvalidArgument, MigrationsPending
-from pgqueue.schema import DEFAULT, identifier, render, valid_schema
+from pgqueue.schema import DEFAULT, identifier, valid_schema
+from pgqueue.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,12 +83,14 @@ class Session:
         self._stack.callback(conn.close)
         return conn
 
-    def rows(self, name: str, params: "Mapping[str, Any]" = _NOTHING) -> list[dict[str, Any]]:
+    def rows(
+        self, name: str, params: "Mapping[str, Any]" = _NOTHING, *, package: str = "pgqueue.cli"
+    ) -> list[dict[str, Any]]:
         """Run the statement `sql/NAME.sql` and return its rows. Raises InvalidArgument for a number too large."""
         from psycopg.errors import NumericValueOutOfRange
 
         try:
-            return self.conn.execute(statement(name, self.schema), params).fetchall()
+            return self.conn.execute(statement(package, name, self.schema), params).fetchall()
         except NumericValueOutOfRange as error:
             numbers = [(abs(value), said, value) for said, value in params.items() if isinstance(value, int)]
             if not numbers:
@@ -114,14 +115,6 @@ class Session:
             return  # a role that may enqueue but not read which revision it is
         if missing:
             raise MigrationsPending(f"schema {identifier(self.schema)} is missing or out of date: run `pgq migrate`")
-
-
-@lru_cache(maxsize=64)
-def statement(name: str, schema: str) -> LiteralString:
-    """The statement `sql/NAME.sql` for a schema. It is constant but for the schema's name."""
-    text = files("pgqueue.cli").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return render(code.strip().rstrip(";"), schema, for_psycopg=True)
 
 
 def shown(dsn: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
 
-from pgqueue.schema import render
+from pgqueue import statements
 
 if TYPE_CHECKING:
     import psycopg
 
+statement = partial(statements.statement, "pgqueue.observe")  # (name, schema)
 SAMPLE_PAGES = 500  # of a large table: 4 MB, some 15,000 jobs or 75,000 keys; each check takes 0.2 s at most
 
 
@@ -38,11 +38,3 @@ class Patient:
         pages = self.row("table_pages", table=table)["pages"]
         share = min(100.0, 100.0 * SAMPLE_PAGES / max(pages, 1))
         return self.rows(name, share=share), share
-
-
-@lru_cache(maxsize=64)
-def statement(name: str, schema: str) -> LiteralString:
-    """The statement `sql/NAME.sql` for a schema. It is constant but for the schema's name."""
-    text = files("pgqueue.observe").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]

@@ -9,16 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row, tuple_row
 
 from pgqueue.client import translate
 from pgqueue.errors import DatabaseUnavailable
-from pgqueue.schema import render
+from pgqueue.statements import statement
 from pgqueue.telling import reason_of
 
 if TYPE_CHECKING:
@@ -117,17 +115,9 @@ class Source:
     def _list(self, conn: psycopg.Connection[Any], name: str) -> list[Row] | None:
         try:
             with conn.transaction():
-                return conn.execute(statement(name, self._schema), {"most": MOST}).fetchall()
+                return conn.execute(statement("pgqueue.top", name, self._schema), {"most": MOST}).fetchall()
         except psycopg.errors.InsufficientPrivilege:  # a viewer's: jobs themselves are read by admins and workers
             return None
 
 
 _LISTS: Final = ("queues", "workers", "running", "dead")
-
-
-@lru_cache(maxsize=64)
-def statement(name: str, schema: str) -> LiteralString:
-    """The statement `sql/NAME.sql` for a schema. It is constant but for the schema's name."""
-    text = files("pgqueue.top").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return cast("LiteralString", render(code.strip().rstrip(";"), schema, for_psycopg=True))  # type: ignore[redundant-cast]

@@ -12,9 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 import psycopg_pool
@@ -24,7 +22,8 @@ from psycopg.types.json import Jsonb, set_json_loads
 from pgqueue.calls import Call
 from pgqueue.codec import loads
 from pgqueue.errors import DatabaseUnavailable
-from pgqueue.schema import render
+from pgqueue.listing import jobs
+from pgqueue.statements import statement
 from pgqueue.ui.masking import Masks
 from pgqueue.ui.visitor import Role, Visitor
 
@@ -32,6 +31,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Any]
 
+PACKAGE = "pgqueue.ui"  # of the statements
 READ_MS = 5_000
 CHANGE_MS = 60_000  # a redrive of many thousands
 LOCK_MS = 5_000
@@ -113,7 +113,7 @@ class Database:
         try:
             async with self._lend() as conn, conn.transaction():
                 await _begin(conn, read_only=False, limit_ms=READ_MS, role=_OWN)
-                await conn.execute(statement("fold", self.schema), {})
+                await conn.execute(statement(PACKAGE, "fold", self.schema), {})
         except psycopg.errors.InsufficientPrivilege:
             return False
         return True
@@ -163,10 +163,20 @@ class Reading:
         self._schema = schema
         self._masks = masks
 
-    async def rows(self, name: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run `sql/NAME.sql`; its parameters are written %(name)s."""
-        cursor = await self._conn.execute(statement(name, self._schema), params)
+    async def rows(self, name: str, params: Mapping[str, Any] | None = None, *, package: str = PACKAGE) -> list[Row]:
+        """Run `sql/NAME.sql` of a package, this one's; its parameters are written %(name)s."""
+        cursor = await self._conn.execute(statement(package, name, self._schema), params)
         return [self._masked(row) for row in await cursor.fetchall()]
+
+    async def follow(self, search: jobs.Search[T]) -> T:
+        """Run a search for jobs."""
+        try:
+            name, params = next(search)
+            while True:
+                name, params = search.send(await self.rows(name, params, package=jobs.PACKAGE))
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
     async def row(self, name: str, params: Mapping[str, Any] | None = None) -> Row | None:
         """Run `sql/NAME.sql` and return its first row, if it has any."""
@@ -197,14 +207,6 @@ class Change(Reading):
         self.detail: dict[str, Any] = {}
 
 
-@lru_cache(maxsize=512)
-def statement(name: str, schema: str) -> LiteralString:
-    """Return the statement `sql/NAME.sql` for a schema. It is constant but for the schema's name, hence the cast."""
-    text = files("pgqueue.ui").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip().rstrip(";")
-    return cast("LiteralString", render(code, schema, for_psycopg=True))  # type: ignore[redundant-cast]
-
-
 async def _configure(conn: Connection) -> None:
     set_json_loads(loads, conn)
 
@@ -212,13 +214,13 @@ async def _configure(conn: Connection) -> None:
 async def _begin(conn: Connection, *, read_only: bool, limit_ms: int, role: str) -> datetime:
     """Make the transaction that was begun what it is to be; all of it ends with the transaction (poolers)."""
     settings = {"read_only": "on" if read_only else "off", "limit": str(limit_ms), "lock": str(LOCK_MS), "role": role}
-    row = await (await conn.execute(statement("begin", "pgqueue"), settings)).fetchone()
+    row = await (await conn.execute(statement(PACKAGE, "begin", "pgqueue"), settings)).fetchone()
     now: datetime = cast("Row", row)["now"]
     return now
 
 
 async def _probe(conn: Connection, schema: str) -> Roles:
-    found = {row["kind"]: row for row in await (await conn.execute(statement("roles", schema), {})).fetchall()}
+    found = {row["kind"]: row for row in await (await conn.execute(statement(PACKAGE, "roles", schema), {})).fetchall()}
     usable = {kind: row["role"] if await _may_become(conn, row["role"]) else None for kind, row in found.items()}
     viewer = found.get("viewer")
     return Roles(usable.get("viewer"), usable.get("admin"), viewer_sees=bool(viewer and viewer["sees_contents"]))

@@ -1,64 +1,20 @@
-"""What people ask for in the address of a list of jobs, as parameters of its statements. No I/O."""
+"""What people ask for in the address of a list of jobs, and how it is written there. No I/O."""
 
 import json
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pgqueue import codec
 from pgqueue.errors import InvalidArgument
 from pgqueue.job import State
+from pgqueue.listing import filters
+from pgqueue.listing.filters import Filters
 
 if TYPE_CHECKING:
     from pgqueue.ui.masking import Masks
     from pgqueue.ui.visit import Visit
 
-NAMES = ("state", "queue", "task", "key", "group", "error", "since", "until", "args", "meta")
-UNFINISHED = (State.READY, State.RUNNING, State.SCHEDULED, State.BLOCKED)
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """The filters of a list of jobs; None: not asked for."""
-
-    state: State | None = None
-    queue: str | None = None
-    task: str | None = None
-    key: str | None = None
-    group: str | None = None
-    error: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    args: str | None = None  # JSON objects that are contained
-    meta: str | None = None
-
-    @property
-    def by_contents(self) -> bool:
-        """Whether each job's arguments have to be read for it."""
-        return self.args is not None or self.meta is not None or self.group is not None
-
-    @property
-    def by_index(self) -> bool:
-        """Whether only state and queue are asked for, so that unfinished jobs can be listed as they are due."""
-        return self == Filters(state=self.state, queue=self.queue)
-
-    @property
-    def are_none(self) -> bool:
-        """Whether nothing is asked for."""
-        return self == Filters()
-
-    def params(self) -> dict[str, Any]:
-        """Return the parameters of the statements."""
-        named = {name: getattr(self, name) for name in NAMES}
-        return {**named, "contents": self.by_contents}
-
-    def fields(self) -> dict[str, str | None]:
-        """Return what was asked for as it stands in an address or a form; None: not asked for."""
-        return {name: _written(getattr(self, name)) for name in NAMES}
-
-    def without(self, *names: str) -> "Filters":
-        """Return these filters without some."""
-        return replace(self, **dict.fromkeys(names))
+NAMES = ("state", *filters.NAMES)
 
 
 def read(visit: "Visit", *, sees_contents: bool, masks: "Masks") -> Filters:
@@ -71,12 +27,17 @@ def read(visit: "Visit", *, sees_contents: bool, masks: "Masks") -> Filters:
     objects = {name: _object(name, given[name], masks) for name in ("args", "meta")}
     times = {name: _moment(name, given[name]) for name in ("since", "until")}
     texts = {name: given[name] for name in ("queue", "task", "key", "group", "error")}
-    return Filters(state=_state(given["state"]), **texts, **objects, **times)  # type: ignore[arg-type]
+    return Filters(states=_states(given["state"]), **texts, **objects, **times)  # type: ignore[arg-type]
 
 
-def _state(written: str | None) -> State | None:
+def fields(asked: Filters) -> dict[str, str | None]:
+    """Return what was asked for as it stands in an address or a form; None: not asked for."""
+    return {name: _written(getattr(asked, name)) for name in NAMES}
+
+
+def _states(written: str | None) -> tuple[State, ...]:
     try:
-        return State(written) if written else None
+        return (State(written),) if written else ()
     except ValueError:
         raise InvalidArgument(f'state "{written}": the states are {", ".join(State)}') from None
 

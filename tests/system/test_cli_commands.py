@@ -17,7 +17,7 @@ import pytest
 
 from pgqueue.embedded import watchdog
 from pgqueue.migrate import revisions
-from tests.sql.engine import Worker
+from tests.sql.engine import Worker, enqueue
 from tests.support.command import PGQ, environment, pgq
 from tests.support.waiting import wait_until
 
@@ -171,6 +171,41 @@ def test_jobs_are_found_by_state_and_key(dsn: str, conn: Conn) -> None:
     assert [job["state"] for job in finished] == ["cancelled"]
 
 
+def test_unfinished_jobs_of_a_state_are_paged_as_they_are_due(dsn: str, conn: Conn) -> None:
+    soon, late, last = (enqueue(conn, delay=f"{hours} hours") for hours in (1, 2, 3))
+    page = ("jobs", "ls", "--state", "scheduled", "--limit", "2")
+
+    shown = terminal(*page, PGQ_DSN=dsn)
+    on = re.findall(r"later ones: --before (\S+)", shown)
+    rest = pgq(*page, "--before", *on, "--json", PGQ_DSN=dsn).json
+    below = pgq(*page, "--before", str(last), "--json", PGQ_DSN=dsn).json
+
+    assert [int(each) for each in re.findall(r"^\s*(\d+)\s+scheduled", shown, re.MULTILINE)] == [soon, late]
+    assert [job["id"] for job in rest] == [last]
+    assert [job["id"] for job in below] == [late, soon]  # an id: newest first, below it
+
+
+def test_a_search_that_ends_early_says_so_and_where_to_go_on(dsn: str, conn: Conn) -> None:
+    rare = enqueue(conn, "rare")
+    conn.execute("select pgqueue.enqueue('t') from generate_series(1, 26700)")
+
+    first = pgq("jobs", "ls", "--task", "rare", PGQ_DSN=dsn)
+    on = re.findall(r"stopped there, .* go on with --before (\S+)", first.err)
+    found = pgq("jobs", "ls", "--task", "rare", "--before", *on, "--json", PGQ_DSN=dsn)
+
+    assert (first.status, len(first.out.splitlines())) == (0, 1)
+    assert [job["id"] for job in found.json] == [rare]
+    assert found.err == ""
+
+
+def test_a_place_that_is_none_is_told_in_a_line(dsn: str) -> None:
+    for words in (["--before", "99999999999999999999"], ["--before", "2026~1", "--state", "ready"]):
+        result = pgq("jobs", "ls", *words, PGQ_DSN=dsn)
+
+        assert (result.status, result.out) == (2, "")
+        assert result.err.startswith(f'pgq: --before "{words[1]}": must be the id of a job')
+
+
 def test_retry_and_cancel_report_each_job(dsn: str, conn: Conn) -> None:
     dead = kill(conn)
 
@@ -321,14 +356,20 @@ def test_a_flag_has_a_variable(dsn: str) -> None:
     assert len(pgq("jobs", "ls", PGQ_DSN=dsn, PGQ_JSON="1", PGQ_JOBS_LS_LIMIT="2").json) == 2
 
 
+def terminal(*words: str, **variables: str) -> str:
+    """What a command shows on a terminal."""
+    screen, slave = pty.openpty()
+    subprocess.run([*PGQ, *words], stdout=slave, env=environment(TERM="xterm", **variables), check=True)
+    os.close(slave)
+    shown = os.read(screen, 65536).decode()
+    os.close(screen)
+    return shown
+
+
 def test_a_terminal_gets_a_table_and_a_pipe_plain_text(dsn: str) -> None:
     pgq("enqueue", "t", PGQ_DSN=dsn)
 
-    terminal, slave = pty.openpty()
-    subprocess.run([*PGQ, "jobs", "ls"], stdout=slave, env=environment(PGQ_DSN=dsn, TERM="xterm"), check=True)
-    os.close(slave)
-    shown = os.read(terminal, 65536).decode()
-    os.close(terminal)
+    shown = terminal("jobs", "ls", PGQ_DSN=dsn)
     piped = pgq("jobs", "ls", PGQ_DSN=dsn).out
 
     assert "\u2500" in shown

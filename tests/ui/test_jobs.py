@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pgqueue.listing import jobs as listing
 from pgqueue.ui.pages import joblist
 from tests.sql.engine import Worker, enqueue, enqueue_many
 from tests.ui.conftest import Browse
@@ -208,7 +209,7 @@ async def test_paging_forth_and_back_meets_each_job_once_while_others_come(
 async def test_a_walk_that_finds_little_says_so_and_goes_on(
     conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joblist, "WINDOW", 30)
+    monkeypatch.setattr(listing, "WINDOW", 30)
     rare = enqueue(conn, "rare")
     enqueue_many(conn, [{"task": "t"} for _ in range(40)])
     answer = await browse().get("/jobs?task=rare")
@@ -226,15 +227,16 @@ async def test_a_walk_that_finds_little_says_so_and_goes_on(
     assert jobs(answer) == [rare]
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_a_large_queue_is_walked_and_a_small_one_looked_through(
     conn: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joblist, "WINDOW", 30)
+    monkeypatch.setattr(listing, "WINDOW", 30)
     old = enqueue(conn, queue="small")
     enqueue_many(conn, [{"task": "t", "queue": "large"} for _ in range(40)])
 
     assert jobs(await browse().get("/jobs?queue=small")) == [old]  # far behind the window of ids
-    monkeypatch.setattr(joblist, "FEW", 1)
+    monkeypatch.setattr(listing, "FEW", 1)
     assert jobs(await browse().get("/jobs?queue=small")) == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pgqueue.errors import InvalidArgument
-from pgqueue.ui.paging import TOP, Cursor, Sheet, lay_out
+from pgqueue.listing.paging import TOP, Cursor, Sheet, lay_out
 
 SIZE = 3
 

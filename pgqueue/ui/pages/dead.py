@@ -6,9 +6,10 @@ from typing import Any
 from starlette.responses import Response
 
 from pgqueue.job import State
+from pgqueue.listing.filters import Filters
+from pgqueue.listing.jobs import CONTENTS_WINDOW, PACKAGE, window_of
 from pgqueue.ui import filters
 from pgqueue.ui.database import Change, Reading
-from pgqueue.ui.filters import Filters
 from pgqueue.ui.pages import joblist
 from pgqueue.ui.routing import Action, Page
 from pgqueue.ui.visit import Visit
@@ -112,9 +113,9 @@ async def _batch(change: Change, visit: Visit, asked: Filters) -> tuple[list[int
     """Return the next ids, oldest first, and the id after which to go on; None when these are the last. What dies while
     this goes on, and has an id above all that were counted, is not touched."""
     upto = visit.number("upto") or 0
-    window = joblist.window_of(asked, ["jobs_dead"])
+    window = window_of(asked, ["jobs_dead"])
     params = {**asked.params(), "up": True, "at": visit.number("after") or 0, "window": window, "most": BATCH}
-    found = sorted(await change.rows("jobs_dead", params), key=lambda row: int(row["id"]))
+    found = sorted(await change.rows("jobs_dead", params, package=PACKAGE), key=lambda row: int(row["id"]))
     within = [row for row in found if row["id"] <= upto]
     ended = len(within) < len(found) or (len(found) < BATCH and not any(row["ended"] for row in found))
     return [row["id"] for row in within if row["hit"]], None if ended else within[-1]["id"]
@@ -149,7 +150,7 @@ def _progress(
 async def _count(visit: Visit) -> tuple[Filters, dict[str, Any]]:
     async with visit.reading(own_role=True) as read:
         asked = _read(visit, read)
-        window = joblist.CONTENTS_WINDOW if asked.by_contents else COUNT_WINDOW
+        window = CONTENTS_WINDOW if asked.by_contents else COUNT_WINDOW
         counted = await read.rows("dead_count", {**asked.params(), "window": window})
     return asked, {**counted[0], "all": counted[0]["looked_at"] < window}
 
@@ -170,16 +171,15 @@ def _reach(count: Mapping[str, Any]) -> str:
 
 async def _asked(visit: Visit) -> Filters:
     """Read the filters of a form. Whoever may change may see contents, unless the masks hide them."""
-    return filters.read(visit, sees_contents=True, masks=visit.site.database.masks).without("state")
+    return filters.read(visit, sees_contents=True, masks=visit.site.database.masks).of()
 
 
 def _read(visit: Visit, read: Reading) -> Filters:
-    asked = filters.read(visit, sees_contents=read.sees_contents, masks=visit.site.database.masks)
-    return Filters(**{**{name: getattr(asked, name) for name in filters.NAMES}, "state": State.DEAD})
+    return filters.read(visit, sees_contents=read.sees_contents, masks=visit.site.database.masks).of(State.DEAD)
 
 
 def _fields(asked: Filters) -> dict[str, str | None]:
-    return asked.without("state").fields()
+    return filters.fields(asked.of())
 
 
 def _told(asked: Filters) -> str:

@@ -7,10 +7,10 @@ from starlette.responses import Response
 from pgqueue import calls
 from pgqueue.errors import InvalidArgument, JobNotFound
 from pgqueue.job import FlowState
+from pgqueue.listing.paging import Cursor, lay_out
 from pgqueue.ui.database import Row
 from pgqueue.ui.drawing import draw
 from pgqueue.ui.pages.job import DRAWN
-from pgqueue.ui.paging import Cursor, lay_out
 from pgqueue.ui.routing import Action, Page
 from pgqueue.ui.visit import Visit
 

@@ -23,7 +23,7 @@ async def jobs(visit: Visit) -> Response:
         live="_jobs.html",
         page=page,
         now=now,
-        asked=asked.fields(),
+        asked=filters.fields(asked),
         filtered=not asked.are_none,
         states=list(State),
         sees_contents=sees,

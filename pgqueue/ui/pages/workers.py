@@ -5,6 +5,7 @@ from collections import defaultdict
 from starlette.responses import Response
 
 from pgqueue.errors import JobNotFound
+from pgqueue.listing.jobs import PACKAGE
 from pgqueue.ui.database import Reading, Row
 from pgqueue.ui.routing import Page
 from pgqueue.ui.visit import Visit
@@ -50,8 +51,8 @@ async def worker(visit: Visit) -> Response:
 
 
 async def _running(read: Reading, worker_id: int | None) -> list[Row]:
-    lines = max(int((await read.rows("lines", {"queue": None, "lines": LINES}))[0]["pairs"]), 1)
-    window = max(WINDOW // lines, 100)
+    found = await read.rows("lines", {"queue": None, "lines": LINES}, package=PACKAGE)
+    window = max(WINDOW // max(int(found[0]["pairs"]), 1), 100)
     return await read.rows(
         "running", {"now": read.now, "worker": worker_id, "lines": LINES, "window": window, "most": RUNNING}
     )

@@ -10,7 +10,7 @@ with recursive keyed (queue) as (
     select c.id, c.n, (%(queue)s::text is null or c.queue = %(queue)s::text) and (%(task)s::text is null or c.task = %(task)s::text)
                   and (%(since)s::timestamptz is null or c.created_at >= %(since)s::timestamptz)
                   and (%(until)s::timestamptz is null or c.created_at < %(until)s::timestamptz)
-                  and (%(state)s::text is null or %(state)s::text = case when c.succeeded then 'succeeded' else 'cancelled' end)
+                  and (%(states)s::text[] is null or case when c.succeeded then 'succeeded' else 'cancelled' end = any (%(states)s::text[]))
                   and (not %(contents)s::boolean or exists (
                         select from pgqueue.job_args a
                         where a.id = c.id and a.day = c.args_day and (%(args)s::jsonb is null or a.args @> %(args)s::jsonb)

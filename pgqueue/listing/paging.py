@@ -17,6 +17,13 @@ TOP = 2**63 - 1  # above all ids
 Row = dict[str, Any]
 
 
+class AstrayError(InvalidArgument):
+    """A place that no page has said."""
+
+    def __init__(self) -> None:
+        super().__init__("older, newer: these come from the links under a list; begin at its first page")
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where to go on in each table, in the order in which the list names them."""
@@ -31,17 +38,18 @@ class Cursor:
 
     @classmethod
     def read(cls, older: str | None, newer: str | None, *, tables: int) -> "Cursor":
-        """Read it from the parameters of an address. Raises InvalidArgument."""
+        """Read it from the parameters of an address; a single id stands for every table. Raises InvalidArgument."""
         written = older or newer
         if written is None:
             return cls.start(tables)
-        parts = written.split(".")
+        parts = written.replace("top", str(TOP)).split(".")
+        parts = parts * tables if len(parts) == 1 else parts
         if len(parts) != tables or not all(part.isdecimal() and part.isascii() and len(part) <= 19 for part in parts):
-            raise InvalidArgument("older, newer: these come from the links under a list; begin at its first page")
+            raise AstrayError
         return cls(tuple(min(int(part), TOP) for part in parts), up=older is None)
 
     def __str__(self) -> str:
-        return ".".join(map(str, self.positions))
+        return ".".join("top" if position == TOP else str(position) for position in self.positions)
 
     @property
     def is_start(self) -> bool:
@@ -57,6 +65,7 @@ class Sheet:
     older: Cursor | None = None
     newer: Cursor | None = None
     searched: bool = False  # a walk ended before it had found a page
+    is_level: bool = False  # every table was looked at down to the last row: its id says where the older begin
 
     @property
     def is_at_top(self) -> bool:
@@ -83,7 +92,8 @@ def lay_out(found: Sequence[Sequence[Row]], cursor: Cursor, *, size: int) -> She
         older = Cursor(tuple(min(position + 1, TOP) for position in cursor.positions))
         return Sheet(shown[::-1], older, Cursor(reached, up=True) if more else None, searched)
     newer = None if cursor.is_start else Cursor(tuple(max(position - 1, 0) for position in cursor.positions), up=True)
-    return Sheet(shown, Cursor(reached) if more else None, newer, searched)
+    level = bool(shown) and all(end is None or end <= shown[-1]["id"] for end in ends)
+    return Sheet(shown, Cursor(reached) if more else None, newer, searched, level)
 
 
 def _reached(walk: Sequence[Row], shown: Sequence[Row], begin: int, end: int | None, up: bool) -> int:
