@@ -7,6 +7,7 @@ pools open when first used. With `conn=` a verb belongs to the caller's transact
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from pgqueue import calls, jobclass
@@ -21,10 +22,11 @@ from pgqueue.masking import Masking
 from pgqueue.operations import Operations
 from pgqueue.registry import Registry
 from pgqueue.request import PendingJob
+from pgqueue.telling import brief
 from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from pgqueue.flow import Flow
     from pgqueue.jobclass import Job
@@ -163,12 +165,17 @@ class App(Registry, Operations):
 
         Options as for `Task.using`. Raises ArgumentError, UnknownTask.
         """
+        given: Any = job
+        if isinstance(given, type):
+            raise ArgumentError(f"push takes a job, not its class: write {given.__qualname__}(...)")
         found = self._classes.get(type(job))
         if found is None:
             raise UnknownTask(f"{type(job).__qualname__} is not registered with this App; put @app.job above the class")
         return found.using(**options).job(**jobclass.fields_of(job))
 
     def _own(self, jobs: Iterable[PendingJob[T]]) -> list[PendingJob[T]]:
+        if not isinstance(jobs, Iterable):
+            raise ArgumentError(f"enqueue_many takes a list of jobs, [task.job(...), ...], got {brief(jobs)}")
         pending = list(jobs)
         for place, job in enumerate(pending):
             if not isinstance(job, PendingJob):

@@ -146,8 +146,11 @@ def _check_connection(conn: Any, *, is_async: bool, instead: str) -> None:
     if isinstance(conn, other):
         raise ArgumentError(f"conn is a psycopg {other.__name__}: call {instead}")
     hint = ""
-    if isinstance(getattr(conn, "connection", None), expected | other):
+    inner = getattr(conn, "connection", None)
+    if isinstance(inner, expected | other):
         hint = "; pass its .connection"
+    elif hasattr(inner, "driver_connection"):  # SQLAlchemy's; a Session has a method there
+        hint = "; pass its .connection.driver_connection"
     raise ArgumentError(
         f"conn must be a psycopg {expected.__name__}, got {type(conn).__module__}.{type(conn).__name__}{hint}"
     )

@@ -10,11 +10,12 @@ that lost its job changes nothing (I4).
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pgqueue import calls
-from pgqueue.errors import InvalidArgument
+from pgqueue.errors import InvalidArgument, LeaseLost
 from pgqueue.flow import lay_all
 from pgqueue.handle import Handle
 from pgqueue.steps import Awaiting, Plain, Steps, finished
@@ -22,7 +23,7 @@ from pgqueue.telling import brief
 from pgqueue.tracing import sending
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -238,5 +239,21 @@ class Context:
         from psycopg import AsyncConnection
 
         if isinstance(conn, AsyncConnection):
-            return self._client.arun(call, conn=conn)
-        return self._client.run(call, conn=conn, instead="it with a psycopg connection of the handler's own")
+            return self._arun(call, conn, explained=_explained(completed=self.completed))
+        with _explained(completed=self.completed):
+            return self._client.run(call, conn=conn, instead="it with a psycopg connection of the handler's own")
+
+    async def _arun(self, call: calls.Call[None], conn: Any, *, explained: AbstractContextManager[None]) -> None:
+        with explained:
+            await self._client.arun(call, conn=conn)
+
+
+@contextmanager
+def _explained(*, completed: bool) -> Iterator[None]:
+    """Say what `complete` has to do with it that a lease is gone, if it was called before."""
+    try:
+        yield
+    except LeaseLost as error:
+        if not completed:
+            raise
+        raise LeaseLost(f"{error}; ctx.complete was called before, which ends the lease: call it last") from error

@@ -114,7 +114,7 @@ def content(record: logging.LogRecord, masking: Masking | None) -> tuple[str, di
     try:
         message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - arguments that do not fit the message, or a __str__ that raises
-        message = f"{record.msg!s} (its arguments do not fit: {type(error).__name__})"
+        message = f"{_own_words(record.msg)} (its arguments do not fit: {type(error).__name__})"
     exception = _FORMATTER.formatException(record.exc_info) if record.exc_info else record.exc_text
     fields = _fields(record)
     if masking is None or (SCOPE.get() is None and "job" not in fields):
@@ -122,6 +122,13 @@ def content(record: logging.LogRecord, masking: Masking | None) -> tuple[str, di
     ours = {name: fields[name] for name in FIELDS if name in fields}
     rest = masking.fields({name: value for name, value in fields.items() if name not in ours})
     return masking.text(message), ours | rest, masking.text(exception) if exception else exception
+
+
+def _own_words(message: object) -> str:
+    try:
+        return str(message)
+    except Exception:  # noqa: BLE001 - what was logged, an exception perhaps, cannot be written
+        return f"a message of type {type(message).__name__}"
 
 
 _FORMATTER = logging.Formatter()

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from pgqueue.backoff import Backoff, Exponential, Random, RetryPolicy
 from pgqueue.errors import ConfigError
 from pgqueue.outcome import Discard, Retry
+from pgqueue.telling import brief
 
 Rule = type[Discard] | Backoff | RetryPolicy
 
@@ -36,6 +37,8 @@ class FailurePolicy:
         RetryPolicy(max_attempts=self.max_attempts, backoff=self.backoff)
         if self.max_attempts is None:
             raise ConfigError("max_attempts must be a whole number from 1, got None")
+        if not isinstance(self.policies, Mapping):
+            raise ConfigError(f"policies must be a dict such as {{ValueError: Discard}}, got {brief(self.policies)}")
         for kind, rule in self.policies.items():
             _check(kind, rule)
         object.__setattr__(self, "policies", MappingProxyType(dict(self.policies)))
@@ -57,7 +60,10 @@ class FailurePolicy:
             return None
         if isinstance(error, Retry) and error.after is not None:
             return error.after
-        return max(backoff.delay(failures, random=random), timedelta(0))
+        wait = backoff.delay(failures, random=random)
+        if not isinstance(wait, timedelta):
+            raise ConfigError(f"{type(backoff).__name__}.delay must return a timedelta, got {brief(wait)}")
+        return max(wait, timedelta(0))
 
     def _rule(self, kind: type[BaseException]) -> Rule | None:
         if not self.policies:

@@ -210,9 +210,9 @@ class Registry:
             definition, name=name, sender=sender, failures=failures, max_args_bytes=self._max_args_bytes, **rest
         )
         taken = self._tasks.get(name)
-        if taken is not None and _task.name_of(taken.fn) != _task.name_of(definition.fn):
+        if taken is not None and _task.home_of(taken.fn) != _task.home_of(definition.fn):
             raise ConfigError(
-                f'task "{name}": the name belongs to {_task.name_of(taken.fn)} already; give one of them name="..."'
+                f'task "{name}": the name belongs to {_task.home_of(taken.fn)} already; give one of them name="..."'
             )
         self._tasks[name] = made
         return made

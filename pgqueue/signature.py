@@ -70,7 +70,13 @@ class Signature:
         except TypeError as error:
             raise ArgumentError(f'task "{self._task}": {error}; it takes {self._takes()}') from None
         if self._extra is not None:
-            given |= given.pop(self._extra, {})
+            extra = given.pop(self._extra, {})
+            if taken := sorted(extra.keys() & self._parameters.keys()):
+                raise ArgumentError(
+                    f'task "{self._task}": argument "{taken[0]}" cannot be told from the parameter of that name in '
+                    f"{self._takes()}, because a job has one member for each; take another name"
+                )
+            given |= extra
         parts = []
         for name, value in given.items():
             try:

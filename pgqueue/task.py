@@ -21,7 +21,7 @@ from pgqueue.capture import level_of
 from pgqueue.codec import Misfit, dumps
 from pgqueue.errors import ArgumentError, ConfigError
 from pgqueue.signature import Arguments, Signature, resolve_hints
-from pgqueue.telling import brief
+from pgqueue.telling import brief, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,6 +163,12 @@ class Task(Generic[C, P, R, T]):
         """
         if value is None:
             return "null"
+        if inspect.iscoroutine(value):
+            value.close()  # else Python warns, somewhere and some time later, that nobody awaited it
+            raise ArgumentError(
+                f'task "{self.name}": the result is the coroutine {value.__qualname__}, which nobody awaited, so its '
+                "work was not done; await it in an async def (also in what decorates an async def)"
+            )
         try:
             return dumps(self._result_converter.encode(value))
         except Misfit:
@@ -180,7 +186,7 @@ class Task(Generic[C, P, R, T]):
 
     def _unwritable(self, error: Exception) -> ArgumentError:
         """A model's own code may raise anything while it is written."""
-        return ArgumentError(f'task "{self.name}": writing the result raised {type(error).__name__}: {error}')
+        return ArgumentError(f'task "{self.name}": writing the result raised {type(error).__name__}: {said_by(error)}')
 
     def decode_result(self, value: Any) -> T:
         """Turn a stored result back into what the return annotation says, or leave it as it is if it does not fit."""
@@ -241,20 +247,22 @@ class Task(Generic[C, P, R, T]):
 
 def define(fn: Callable[..., Any]) -> Definition:
     """Look at a function. Raises ConfigError if it cannot be a task."""
+    fn = fn.fn if isinstance(fn, Task) else fn
     code: Any = fn
     if not callable(code) or isinstance(code, type | staticmethod | classmethod):
         raise ConfigError(f"@app.task goes above a function, got {fn!r}; for a class there is @app.job")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise ConfigError(f'task "{fn.__qualname__}": a generator has no single result; return a value')
+    code = code_of(fn)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise ConfigError(f'task "{code.__qualname__}": a generator has no single result; return a value')
     signature = inspect.signature(fn)
-    parameters, wants_ctx = without_context(fn.__qualname__, tuple(signature.parameters.values()))
+    parameters, wants_ctx = without_context(code.__qualname__, tuple(signature.parameters.values()))
     return Definition(
         fn,
         run_target=fn,
         parameters=parameters,
-        scope=_scope(fn),
+        scope=_scope(code),
         returns=signature.return_annotation,
-        is_async=inspect.iscoroutinefunction(fn),
+        is_async=inspect.iscoroutinefunction(code),
         wants_ctx=wants_ctx,
     )
 
@@ -268,8 +276,25 @@ def without_context(name: str, parameters: tuple[inspect.Parameter, ...]) -> tup
     return (parameters[1:] if wants else parameters), wants
 
 
+def code_of(fn: Any) -> Any:
+    """Return the function where the code is: that of a partial, or of an object that can be called."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return fn if hasattr(fn, "__qualname__") else type(fn).__call__
+
+
 def name_of(code: Any) -> str:
-    """Return module.qualname, with the file's stem for a script that is run as __main__."""
+    """Return module.qualname, with the file's stem for a script that is run as __main__. Raises ConfigError for what
+    has no name of its own: a lambda, a partial, an object that can be called.
+    """
+    if getattr(code, "__name__", "<lambda>") == "<lambda>":
+        raise ConfigError(f'@app.task: {brief(code)} has no name of its own; give it one: app.task(name="...")')
+    return home_of(code)
+
+
+def home_of(fn: Any) -> str:
+    """Return where the code of a task is, as module.qualname."""
+    code = code_of(fn)
     module = code.__module__
     if module == "__main__":
         file = getattr(sys.modules.get("__main__"), "__file__", None)

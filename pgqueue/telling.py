@@ -25,6 +25,14 @@ def brief(value: object) -> str:
     return shown if len(shown) <= SHOWN else f"{shown[: SHOWN - 3]}..."
 
 
+def said_by(error: BaseException) -> str:
+    """Return the message of an exception, which may be unable to say anything: that must not end who asks."""
+    try:
+        return str(error)
+    except BaseException as broken:  # noqa: BLE001 - even SystemExit, which would end the worker's loop
+        return f"(its message raised {type(broken).__name__})"
+
+
 def place_of(error: BaseException) -> str:
     """Return the type of an exception and where it was raised, innermost frame first, on one line."""
     frames = _frames(error.__traceback__)[-FRAMES:]

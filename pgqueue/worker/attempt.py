@@ -15,6 +15,7 @@ from pgqueue import codec
 from pgqueue.codec import storable
 from pgqueue.context import JobInfo
 from pgqueue.events import AttemptEnded
+from pgqueue.telling import said_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 4_000  # characters of an error's message, and of its traceback, that history keeps
 TRACEBACK_LIMIT = 16_000
+TYPE_LIMIT = 500
 
 # The columns of a job's row, in the order of the function `step`.
 (
@@ -177,15 +179,10 @@ def describe(error: BaseException, *, skip: int = 0) -> dict[str, str]:
         if frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
     kind = type(error)
-    ours = kind.__module__ == "builtins" or kind.__module__.startswith("pgqueue.")
-    name = kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
-    try:
-        message = str(error)
-    except Exception as broken:  # noqa: BLE001 - a handler's exception may be unable to say anything
-        message = f"(its message raised {type(broken).__name__})"
-    lines = traceback.format_exception(kind, error, frames)
+    home = str(kind.__module__)  # classes made by hand have anything there
+    ours = home == "builtins" or home.startswith("pgqueue.")
     return {
-        "type": name,
-        "message": storable(message, MESSAGE_LIMIT),
-        "traceback": storable("".join(lines), TRACEBACK_LIMIT),
+        "type": storable(kind.__qualname__ if ours else f"{home}.{kind.__qualname__}", TYPE_LIMIT),
+        "message": storable(said_by(error), MESSAGE_LIMIT),
+        "traceback": storable("".join(traceback.format_exception(kind, error, frames)), TRACEBACK_LIMIT),
     }

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgqueue import capture, codec
 from pgqueue.context import Context
-from pgqueue.errors import ArgumentError, LeaseLost
+from pgqueue.errors import ArgumentError
 from pgqueue.logs import SCOPE
 from pgqueue.outcome import Answer, Retry, Snooze
 from pgqueue.worker import logs
@@ -138,8 +138,6 @@ def _within(
 
 
 def _raised(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, LeaseLost):
-        return {"end": "released"}
     if isinstance(error, Answer):
         wait = error.after if isinstance(error, Retry) else error.for_ if isinstance(error, Snooze) else None
         verb = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "pgqueue.outcome")

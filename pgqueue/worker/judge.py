@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pgqueue.errors import ArgumentError, LeaseLost
+from pgqueue.errors import ArgumentError
 from pgqueue.outcome import Answer, Cancel, Discard, Snooze
-from pgqueue.telling import place_of
+from pgqueue.telling import place_of, said_by
 from pgqueue.worker.attempt import ARGS, EXPIRED, FAILURES, MAX_ATTEMPTS, Attempt, describe
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ def finish(sink: Sink, attempt: Attempt, value: Any, context: Context | None) ->
 def judge(sink: Sink, attempt: Attempt, error: BaseException, *, skip: int = 0) -> None:
     """Judge a handler that raised, or answered with an Answer; `skip` of our own frames are left out of the
     traceback.
+
+    LeaseLost is a failure like any: where the lease is gone the outcome is refused by its token, and where it is not,
+    the handler is at fault (it uses the context of another job, or goes on after `complete`). Handed back without a
+    try burnt, such a job would come round for ever.
     """
     if isinstance(error, Snooze):
         sink.ended(attempt, "snoozed", delay=error.for_)
@@ -80,7 +84,7 @@ def judge(sink: Sink, attempt: Attempt, error: BaseException, *, skip: int = 0) 
         sink.ended(attempt, "cancelled", error={"type": "Cancelled", "message": error.reason or ""})
     elif isinstance(error, Discard):
         sink.ended(attempt, "dead", error={"type": "Discard", "message": error.reason or ""})
-    elif isinstance(error, LeaseLost) or attempt.stop_reason in {"shutdown", "lease lost"}:
+    elif attempt.stop_reason in {"shutdown", "lease lost"}:
         sink.ended(attempt, "released")
     elif attempt.stop_reason == "cancelled":
         sink.ended(attempt, "cancelled", error={"type": "Cancelled", "message": "cancelled on request"})
@@ -102,7 +106,7 @@ def _failed(sink: Sink, attempt: Attempt, error: BaseException, description: dic
     except Exception as broken:  # noqa: BLE001 - what a policy raises is told beside what the handler raised
         said = {"task": attempt.task.name, "job": attempt.id, "error": place_of(broken)}
         log.error("the backoff of a task failed", extra=said)
-        description["message"] += f" (and its backoff raised {type(broken).__name__}: {broken})"
+        description["message"] += f" (and its backoff raised {type(broken).__name__}: {said_by(broken)})"
         delay = None
     log.info(
         "job failed",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from pgqueue.errors import AppImportError, ConfigError, DatabaseUnavailable, MigrationsPending, VersionTooOld
+from pgqueue.telling import place_of
 from pgqueue.worker import logs
 from pgqueue.worker.alarm import Alarm
 from pgqueue.worker.load import load_app
@@ -34,11 +35,11 @@ from pgqueue.worker.settings import RECYCLED, SETTINGS
 from pgqueue.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from pgqueue.app import App
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pgqueue.worker.main")  # it is run as __main__
 
 ALARM_PART = 0.5  # of the lease: so long may no Python run before all stacks are dumped without it
 USAGE, APP, DATABASE, MIGRATIONS = 2, 3, 4, 5
@@ -173,11 +174,28 @@ def run(
         reporter.watch(worker)
     try:
         with runner() as loop_runner:
-            status = loop_runner.run(work())
+            status = run_to_end(loop_runner.get_loop(), work())
     finally:
         if reporter is not None:
             reporter.close()
     return RECYCLED if worker.recycled and status == 0 else status
+
+
+def run_to_end(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, int]) -> int:
+    """Run the loop until the work is done, also through what handlers throw at it.
+
+    asyncio lets SystemExit and KeyboardInterrupt of any task or callback through the loop, besides telling them to
+    whoever awaits that task. Those of a handler are caught; those of a task that a handler started get here, and must
+    not take the process down, with its neighbours, as often as the job is tried.
+    """
+    task = loop.create_task(work)
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as thrown:
+            if task.done():
+                raise
+            log.error("something that a handler started wanted to end the worker", extra={"error": place_of(thrown)})
 
 
 def runner() -> asyncio.Runner:

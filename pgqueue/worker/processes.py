@@ -259,8 +259,6 @@ class ProcessPool:
                 self._sink.ended(attempt, "dead", error=answer["error"])
             case "answer":
                 judge(self._sink, attempt, answer_of(answer))
-            case "released":
-                self._sink.ended(attempt, "released")
             case _:
                 error = stand_in(answer["policy"], answer["error"]["message"])
                 failed_remotely(self._sink, attempt, error, answer["error"])

@@ -9,7 +9,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from pgqueue import App, Cancel, Discard, Exponential, Retry, Snooze
+from pgqueue import App, Cancel, Discard, Exponential, LeaseLost, Retry, Snooze
 from tests.support.ledger import note
 
 app = App()
@@ -94,6 +94,32 @@ def odd_thread() -> object:
 @app.task(name="odd.cpu", cpu=True)
 def odd_cpu() -> object:
     return object()
+
+
+@app.task(name="lose.async", max_attempts=2, backoff=QUICKLY)
+async def lose() -> None:
+    raise LeaseLost("that of another job")
+
+
+@app.task(name="lose.thread", max_attempts=2, backoff=QUICKLY)
+def lose_thread() -> None:
+    raise LeaseLost("that of another job")
+
+
+@app.task(name="lose.cpu", cpu=True, max_attempts=2, backoff=QUICKLY)
+def lose_cpu() -> None:
+    raise LeaseLost("that of another job")
+
+
+async def _leave() -> None:
+    raise SystemExit(7)
+
+
+@app.task(name="leave", max_attempts=2, backoff=QUICKLY)
+async def leave(ctx: Any) -> None:
+    """Have a task of its own end the process."""
+    note("start", ctx)
+    await asyncio.gather(_leave())
 
 
 @app.task(name="hold.async")

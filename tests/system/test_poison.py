@@ -76,3 +76,19 @@ def test_the_supervisor_starts_a_process_for_what_has_to_run_alone(work: Work, t
     assert the[long[0]]["state"] == "running"
     wait_until(lambda: fleet.workers() == [worker], 20)
     assert the.attempts(suspect) == [(1, "succeeded")]
+
+
+def test_a_task_of_a_handler_that_exits_fails_its_job_and_nothing_else(work: Work, the: Jobs, ledger: Ledger) -> None:
+    neighbour = the.put("hold.async", '{"seconds": 1.5}')
+    fleet = work("--lease", "5")
+    (worker,) = fleet.ready()
+    wait_until(lambda: ledger.read("start", neighbour))
+    poison = the.put("leave", "{}")
+
+    dead = the.wait(poison, "dead")
+
+    assert dead["error"]["type"] == "SystemExit"
+    assert the.attempts(poison) == [(1, "failed"), (2, "dead")]
+    the.wait(neighbour, "succeeded")
+    assert the.attempts(neighbour) == [(1, "succeeded")]
+    assert fleet.workers() == [worker]

@@ -1,10 +1,12 @@
 """The App: registration, settings, and what it refuses before any I/O."""
 
+import asyncio
+import functools
 import pkgutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 import pgqueue
 from pgqueue import App, ArgumentError, ConfigError, Discard, Job, RetryPolicy, UnknownTask
 from pgqueue.app import App as AppAtHome
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -65,6 +69,17 @@ def test_bad_settings_are_refused_at_once(options: dict[str, Any], said: str) ->
 async def coroutine() -> None: ...
 
 
+def added(a: int, b: int, c: int = 3) -> int:
+    return a + b + c
+
+
+class Clock:
+    """An object that can be called, as decorators and frameworks make them."""
+
+    async def __call__(self, when: datetime) -> datetime:
+        return when
+
+
 def generator() -> Iterator[int]:
     yield 1
 
@@ -89,6 +104,11 @@ def late_context(a: int, ctx: Any) -> None: ...
         (coroutine, {"timeout": 5}, "timeout must be a timedelta above 0, at most 365 days, got 5"),
         (coroutine, {"max_attempts": 0}, "max_attempts must be a whole number from 1, got 0"),
         (coroutine, {"policies": {1: Discard}}, "policies: keys must be exception classes, got 1"),
+        (coroutine, {"policies": [ValueError]}, "policies must be a dict such as {ValueError: Discard}, got [<class"),
+        (lambda: 1, {}, 'has no name of its own; give it one: app.task(name="...")'),
+        (functools.partial(coroutine), {}, 'has no name of its own; give it one: app.task(name="...")'),
+        (Clock(), {}, 'has no name of its own; give it one: app.task(name="...")'),
+        (functools.partial(generator), {"name": "x"}, "a generator has no single result; return a value"),
         (coroutine, {"retries": 3}, 'there is no option "retries"; there are name, queue'),
     ],
 )
@@ -100,6 +120,27 @@ def test_a_task_that_cannot_work_is_refused_where_it_is_written(
 
     assert said in str(caught.value)
     assert not app.tasks
+
+
+def test_partials_and_objects_that_can_be_called_are_tasks_under_a_name(app: App) -> None:
+    partial = app.task(name="partial")(functools.partial(added, 1, c=5))
+    called = app.task(name="called")(Clock())
+
+    assert partial.job(2).new.args == '{"b":2}'
+    assert partial.bind({"b": 2, "c": 3}) == ((), {"b": 2, "c": 3})
+    assert (partial(2), partial.is_async) == (8, False)
+    assert called.job(when=AT).new.args == '{"when":"2026-03-01T12:00:00+00:00"}'
+    assert called.is_async
+    assert asyncio.run(called(AT)) == AT
+
+
+def test_a_task_may_be_registered_with_another_app_too(app: App) -> None:
+    first = app.task(coroutine)
+
+    second = App("postgresql://nowhere.invalid/x").task(first)
+
+    assert second.name == first.name
+    assert second.is_async
 
 
 def test_an_annotation_that_is_unknown_at_run_time_is_named(app: App) -> None:
@@ -186,6 +227,16 @@ def test_pushing_an_unregistered_class_says_so(app: App) -> None:
         app.push(Lost())
 
 
+def test_pushing_a_class_instead_of_a_job_says_so(app: App) -> None:
+    class Send(Job):
+        def run(self) -> None: ...
+
+    app.job(Send)
+
+    with pytest.raises(ArgumentError, match=r"push takes a job, not its class: write .*Send\(\.\.\.\)"):
+        app.push(Send)  # type: ignore[arg-type]
+
+
 def test_enqueue_many_takes_pending_jobs_of_its_own(app: App) -> None:
     other = App("postgresql://nowhere.invalid/x")
     foreign = other.task(coroutine).job()
@@ -193,6 +244,8 @@ def test_enqueue_many_takes_pending_jobs_of_its_own(app: App) -> None:
     assert app.enqueue_many([]) == []
     with pytest.raises(ArgumentError, match=r"jobs\[0\] must come from task\.job\(\.\.\.\), got int"):
         app.enqueue_many([7])  # type: ignore[list-item]
+    with pytest.raises(ArgumentError, match=r"enqueue_many takes a list of jobs, \[task\.job\(\.\.\.\), \.\.\.\], got"):
+        app.enqueue_many(foreign)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"jobs\[0\]: task .* belongs to another App"):
         app.enqueue_many([foreign])
 

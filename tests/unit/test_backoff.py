@@ -69,6 +69,13 @@ def test_fixed_and_steps_wait_as_they_say() -> None:
     assert Steps([10 * SECOND], jitter=0.5).delay(1, random=lambda: 0.5) == 7.5 * SECOND
 
 
+class Seconds:
+    """What somebody wrote who did not look at the types."""
+
+    def delay(self, retry: int, *, random: Any) -> Any:
+        return 5
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -84,6 +91,7 @@ def test_fixed_and_steps_wait_as_they_say() -> None:
         (lambda: Steps([SECOND, 3]), "Steps: waits[1] must be a timedelta, got 3"),
         (lambda: RetryPolicy(max_attempts=0), "RetryPolicy: max_attempts must be a whole number from 1, got 0"),
         (lambda: RetryPolicy(backoff=3), "RetryPolicy: backoff must be Exponential, Fixed or Steps, got 3"),
+        (lambda: FailurePolicy(backoff=Seconds()).delay(1, OSError()), "Seconds.delay must return a timedelta, got 5"),
         (lambda: FailurePolicy(policies={"x": Discard}), "policies: keys must be exception classes, got 'x'"),
         (lambda: FailurePolicy(policies={ValueError: None}), "policies: ValueError must map to Discard, a backoff"),
     ],

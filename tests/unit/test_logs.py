@@ -91,6 +91,20 @@ def test_a_message_that_does_not_fit_its_arguments_is_still_told(running: Runnin
     assert "apples" in json.loads(JsonFormatter().format(made))["message"]
 
 
+def test_a_message_that_cannot_be_written_is_still_told(running: Running) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    made = record("x")
+    made.msg = MuteError()  # log.error(error)
+
+    said = "a message of type MuteError (its arguments do not fit: RuntimeError)"
+    assert json.loads(JsonFormatter().format(made))["message"] == said
+    assert said in ConsoleFormatter().format(made)
+    assert [line["message"] for line in capture(running, made)] == [said]
+
+
 def capture(scope: Running, *records: logging.LogRecord, default: str = "info") -> list[dict[str, Any]]:
     handler = handler_for(default, [scope.capture_level], Masking(), mine=lambda _: True)
     for made in records:

@@ -285,3 +285,34 @@ def test_a_local_task_may_name_itself() -> None:
             again.enqueue(number - 1)
 
     assert app.tasks["again"] is again
+
+
+def test_an_extra_argument_cannot_pass_for_a_parameter() -> None:
+    taken = App().task(name="taken")(lambda first, /, *more, **rest: None)
+
+    for name in ("first", "more"):
+        with pytest.raises(ArgumentError, match=f'task "taken": argument "{name}" cannot be told from the parameter'):
+            taken.job(1, **{name: 2})
+
+
+def test_a_coroutine_that_nobody_awaited_is_no_result() -> None:
+    async def work() -> int:
+        return 1
+
+    with pytest.raises(ArgumentError, match=r"the result is the coroutine .*work, which nobody awaited"):
+        bare.encode_result(work())  # and warnings are errors here: it is closed
+
+
+def test_a_model_that_cannot_even_say_why_it_cannot_be_written_is_refused() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Model(dict[str, int]):
+        def items(self) -> Any:
+            raise MuteError
+
+    with pytest.raises(
+        ArgumentError, match=r"raised MuteError: \(its message raised RuntimeError\)"
+    ):
+        bare.encode_result(Model(a=1))

@@ -306,3 +306,44 @@ def test_progress_of_an_ended_attempt_does_not_stop_the_next_one(app: App, start
 
     assert the.wait(handle, "succeeded")["result"] == 2
     assert the.attempts(handle) == [(1, "failed"), (2, "succeeded")]
+
+
+class MuteError(Exception):
+    """Cannot say anything, and ends who asks."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("module", ["tests", None])
+def test_an_exception_that_cannot_say_anything_is_an_error_like_any_other(
+    app: App, start: Start, the: Jobs, module: Any
+) -> None:
+    kind = type("Mute", (MuteError,), {"__module__": module})
+
+    @app.task(max_attempts=1)
+    async def mutely() -> None:
+        raise kind
+
+    @app.task(max_attempts=1)
+    def mutely_thread() -> None:
+        raise kind
+
+    handles = mutely.enqueue(), mutely_thread.enqueue()
+    start(app)
+
+    for handle in handles:
+        error = the.wait(handle, "dead")["error"]
+        assert (error["type"], error["message"]) == (f"{module}.Mute", "(its message raised SystemExit)")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_handler_that_says_it_lost_a_lease_that_it_has_is_failing_and_does_not_come_round_for_ever(
+    jobs_app: App, start: Start, the: Jobs, kind: str
+) -> None:
+    handle = jobs_app.tasks[f"lose.{kind}"].enqueue()
+
+    start(jobs_app)
+
+    assert the.wait(handle, "dead")["error"]["type"] == "LeaseLost"
+    assert the.attempts(handle) == [(1, "failed"), (2, "dead")]

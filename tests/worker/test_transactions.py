@@ -1,12 +1,13 @@
 """ctx.guard and ctx.complete: effects and success in one transaction, refused to who has lost the job (I4, I6)."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from pgqueue import App, LeaseLost
+from pgqueue import App, Fixed, LeaseLost
 from tests.support.jobs import QUICKLY
 from tests.support.waiting import wait_until
 from tests.worker.conftest import Jobs, Start
@@ -138,6 +139,31 @@ def test_an_exception_that_rolls_complete_back_is_a_failed_attempt(
 
     assert the.wait(handle, "dead")["error"]["message"] == "in time"
     assert effects() == []
+
+
+def test_complete_twice_in_a_transaction_is_a_failed_attempt_and_says_why(
+    app: App, start: Start, the: Jobs, effects: Any
+) -> None:
+    @app.task(max_attempts=2, backoff=Fixed(timedelta(0)))
+    async def twice(ctx: Any) -> None:
+        async with await psycopg.AsyncConnection.connect(app.dsn) as conn:
+            await ctx.complete(conn, 1)
+            await ctx.complete(conn, 2)
+
+    @app.task(max_attempts=1)
+    def guards_after(ctx: Any) -> None:
+        with psycopg.connect(app.dsn) as conn:
+            ctx.complete(conn, 1)
+            ctx.guard(conn)
+
+    handles = twice.enqueue(), guards_after.enqueue()
+    start(app)
+
+    for handle in handles:
+        error = the.wait(handle, "dead")["error"]
+        assert error["type"] == "LeaseLost"
+        assert "ctx.complete was called before, which ends the lease" in error["message"]
+    assert the.attempts(handles[0]) == [(1, "failed"), (2, "dead")]
 
 
 @pytest.mark.parametrize("verb", ["guard", "complete"])
