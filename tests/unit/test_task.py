@@ -312,7 +312,5 @@ def test_a_model_that_cannot_even_say_why_it_cannot_be_written_is_refused() -> N
         def items(self) -> Any:
             raise MuteError
 
-    with pytest.raises(
-        ArgumentError, match=r"raised MuteError: \(its message raised RuntimeError\)"
-    ):
+    with pytest.raises(ArgumentError, match=r"raised MuteError: \(its message raised RuntimeError\)"):
         bare.encode_result(Model(a=1))
