@@ -346,46 +346,82 @@ end $$;
 CREATE FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('attempt', attempt, 'worker_id', worker_id, 'started_at', started_at, 'finished_at', finished_at, 'outcome', outcome, 'error', error);
-CREATE TABLE pgqueue.job_args (
-    id bigint NOT NULL,
-    day date NOT NULL,
-    args jsonb NOT NULL,
-    meta jsonb,
-    gates jsonb
-)
-PARTITION BY RANGE (day);
-CREATE TABLE pgqueue.queued_jobs (
-    id bigint NOT NULL,
-    run_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    args_day date NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
-    priority smallint DEFAULT 0 NOT NULL,
-    failures smallint DEFAULT 0 NOT NULL,
-    losses smallint DEFAULT 0 NOT NULL,
-    suspect boolean DEFAULT false NOT NULL,
-    alone boolean DEFAULT false NOT NULL,
-    gated boolean DEFAULT false NOT NULL,
-    linked boolean DEFAULT false NOT NULL,
-    worker_id bigint,
-    token bigint,
-    started_at timestamp with time zone,
-    expires_at timestamp with time zone,
-    max_attempts smallint,
-    timeout interval,
-    queue text NOT NULL,
-    task text NOT NULL,
-    key text,
-    CONSTRAINT queued_jobs_check CHECK (((worker_id IS NULL) = (token IS NULL))),
-    CONSTRAINT queued_jobs_max_attempts_check CHECK ((max_attempts > 0)),
-    CONSTRAINT queued_jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
-    CONSTRAINT queued_jobs_timeout_check CHECK ((timeout > '00:00:00'::interval))
-)
-WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.backlog(queue text DEFAULT NULL::text) RETURNS bigint
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN (SELECT ((SELECT count(*) AS count FROM pgqueue.queued_jobs j WHERE ((NOT j.gated) AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at)))) + (SELECT count(DISTINCT COALESCE(((('g'::text || j.queue) || chr(31)) || (SELECT (a.gates ->> 'group'::text) FROM pgqueue.job_args a WHERE ((a.id = j.id) AND (a.day = j.args_day)))), (j.id)::text)) AS count FROM pgqueue.queued_jobs j WHERE (j.gated AND ((backlog.queue IS NULL) OR (j.queue = backlog.queue)) AND ((j.worker_id IS NOT NULL) OR (j.run_at <= c.at))))) FROM (SELECT clock_timestamp() AS at OFFSET 0) c);
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  _most constant integer := 50000;
+  _looked_up constant integer := 5000;
+  _pairs_most constant integer := 2000;
+  _sure constant integer := 10000;
+  _small_pages constant integer := 1200;
+  _dead_most constant integer := 200000;
+  _at constant timestamptz := clock_timestamp();
+  _queue constant text := backlog.queue;
+  _table constant regclass := to_regclass(format('%I.%I', pgqueue.schema_name(), 'queued_jobs'));
+  _is_small constant boolean := pg_relation_size(_table) / current_setting('block_size')::integer <= _small_pages;
+  _by_index constant boolean := not _is_small and pg_stat_get_dead_tuples(_table) < _dead_most;
+  _estimate bigint;
+  _limit integer;
+  _met bigint;      -- jobs due or running that were seen
+  _counting bigint; -- of these, a busy group once
+  _is_all boolean;
+begin
+  if not _is_small and not _by_index then
+    select coalesce(sum(d.ready + d.running), 0) into _estimate from pgqueue.depths() d where _queue is null or d.queue = _queue;
+    if _estimate > _sure then
+      return _estimate;
+    end if;
+  end if;
+  foreach _limit in array array[_looked_up, _most] loop
+    with recursive lines (queue, priority, n) as (
+      select f.queue, f.priority, 1 from (
+        (select j.queue, j.priority from pgqueue.queued_jobs j where _queue is null and not j.suspect order by j.queue, j.priority limit 1)
+        union all
+        (select j.queue, j.priority from pgqueue.queued_jobs j where j.queue = _queue and not j.suspect order by j.priority limit 1)) f
+      where _by_index
+      union all
+      select n.queue, n.priority, l.n + 1 from lines l, lateral (  -- one of the two
+        (select j.queue, j.priority from pgqueue.queued_jobs j
+         where _queue is null and not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1)
+        union all
+        (select j.queue, j.priority from pgqueue.queued_jobs j
+         where j.queue = _queue and not j.suspect and j.priority > l.priority order by j.priority limit 1)) n
+      where l.n < _pairs_most
+    ), met as materialized (
+      (select j.id, j.queue, j.args_day, j.gated
+       from lines l, lateral (select x.id, x.queue, x.args_day, x.gated from pgqueue.queued_jobs x
+                              where not x.suspect and x.queue = l.queue and x.priority = l.priority and x.run_at <= _at limit _limit + 1) j
+       limit _limit + 1)
+      union all
+      (select j.id, j.queue, j.args_day, j.gated from pgqueue.queued_jobs j
+       where _by_index and j.suspect and (_queue is null or j.queue = _queue) and (j.worker_id is not null or j.run_at <= _at)
+       limit _limit + 1)
+      union all
+      (select j.id, j.queue, j.args_day, j.gated from pgqueue.queued_jobs j tablesample system (100)
+       where not _by_index and (_queue is null or j.queue = _queue) and (j.worker_id is not null or j.run_at <= _at))
+    ), grouped as (
+      select coalesce('g' || m.queue || chr(31) || (select a.gates ->> 'group' from pgqueue.job_args a where a.id = m.id and a.day = m.args_day), m.id::text) as key
+      from (select x.id, x.queue, x.args_day from met x where x.gated limit _looked_up) m
+    )
+    select c.jobs, c.jobs - c.gated + coalesce(round(c.gated * g.counting), 0)::bigint,
+           not _by_index or c.jobs <= _limit and (select count(*) from lines l) < _pairs_most
+      into strict _met, _counting, _is_all
+    from (select count(*) as jobs, count(*) filter (where m.gated) as gated from met m) c,
+         (select count(distinct x.key)::double precision / nullif(count(*), 0) as counting from grouped x) g;
+    if _is_all then
+      return _counting;
+    end if;
+    _estimate := coalesce(_estimate, (select coalesce(sum(d.ready + d.running), 0) from pgqueue.depths() d where _queue is null or d.queue = _queue));
+    exit when _estimate > 4 * _most;  -- however wrong it is, there are more than would be counted
+  end loop;
+  return greatest(_counting, round(_estimate * (_counting::double precision / greatest(_met, 1))));
+end $$;
 CREATE FUNCTION pgqueue.batch_ends(ids bigint[], blocked boolean) RETURNS bigint[]
     LANGUAGE sql STABLE
     SET enable_seqscan TO 'off'
@@ -906,14 +942,15 @@ begin
     return;
   end if;
   return query
-  with recursive lines (queue, priority) as (
-    (select j.queue, j.priority from pgqueue.queued_jobs j where _indexed and not j.suspect order by j.queue, j.priority limit 1)
+  with recursive lines (queue, priority, run_at, is_running) as (  -- each with the job at its front
+    (select j.queue, j.priority, j.run_at, j.worker_id is not null from pgqueue.queued_jobs j
+     where _indexed and not j.suspect order by j.queue, j.priority, j.run_at limit 1)
     union all
-    select n.queue, n.priority from lines l, lateral (
-      select j.queue, j.priority from pgqueue.queued_jobs j
-      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1) n
+    select n.queue, n.priority, n.run_at, n.is_running from lines l, lateral (
+      select j.queue, j.priority, j.run_at, j.worker_id is not null as is_running from pgqueue.queued_jobs j
+      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority, j.run_at limit 1) n
   ), known as materialized (
-    select l.queue, l.priority from lines l limit 2000
+    select l.queue, l.priority, l.run_at, l.is_running from lines l limit 2000
   ), drawn as materialized (
     select j.queue, count(*) as total,
            count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
@@ -956,9 +993,11 @@ begin
   ), oldest as (
     select k.queue, min(f.run_at) as oldest_due
     from known k, lateral (
-      select j.run_at from pgqueue.queued_jobs j
-      where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
-      order by j.run_at limit 1) f
+      select k.run_at where not k.is_running and k.run_at <= _at
+      union all
+      (select j.run_at from pgqueue.queued_jobs j
+       where k.is_running and not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
+       order by j.run_at limit 1)) f
     group by k.queue
   ), running as (  -- running jobs are at the front, where a draw hardly ever comes
     select k.queue, sum(f.running) as running
@@ -1615,7 +1654,8 @@ begin
       do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
       m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
       excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
-      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets),
+      counted_at = now()
   )
   select coalesce(sum(c.n), 0) into _attempts from counted c;
   return _attempts;
@@ -2155,6 +2195,34 @@ begin
   where f.succeeded and f.finished_at > at - interval '1 day'
     and not exists (select from pgqueue.attempt_lines l where l.job_id = f.id and l.attempt = f.attempt);
 end $$;
+CREATE TABLE pgqueue.queued_jobs (
+    id bigint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    args_day date NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    failures smallint DEFAULT 0 NOT NULL,
+    losses smallint DEFAULT 0 NOT NULL,
+    suspect boolean DEFAULT false NOT NULL,
+    alone boolean DEFAULT false NOT NULL,
+    gated boolean DEFAULT false NOT NULL,
+    linked boolean DEFAULT false NOT NULL,
+    worker_id bigint,
+    token bigint,
+    started_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    max_attempts smallint,
+    timeout interval,
+    queue text NOT NULL,
+    task text NOT NULL,
+    key text,
+    CONSTRAINT queued_jobs_check CHECK (((worker_id IS NULL) = (token IS NULL))),
+    CONSTRAINT queued_jobs_max_attempts_check CHECK ((max_attempts > 0)),
+    CONSTRAINT queued_jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
+    CONSTRAINT queued_jobs_timeout_check CHECK ((timeout > '00:00:00'::interval))
+)
+WITH (fillfactor='42', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.2');
 CREATE FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((until IS NULL) OR (until > clock_timestamp()) OR (EXISTS (SELECT FROM pgqueue.queued_jobs j WHERE (j.id = key_holds.job_id))));
@@ -2430,19 +2498,23 @@ declare
   _most constant integer := 10000;
   _drawn_pages constant integer := 500;
   _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
-  _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
 begin
   return query
-  with dead as (
-    select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
+  with met as materialized (
+    select d.queue from pgqueue.dead_jobs d limit _most + 1
+  ), exactness as materialized (
+    select count(*) <= _most as is_exact from met
+  ), dead as (
+    select m.queue, count(*) as dead from met m where (select e.is_exact from exactness e) group by m.queue
     union all
     select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
-    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122) where not _exact group by d.queue
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122)
+    where not (select e.is_exact from exactness e) group by d.queue
   ), names as (
     select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
     union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
   )
-  select n.queue, p.queue is not null, coalesce(d.dead, 0), not _exact
+  select n.queue, p.queue is not null, coalesce(d.dead, 0), not (select e.is_exact from exactness e)
   from names n left join dead d on d.queue = n.queue left join pgqueue.paused_queues p on p.queue = n.queue;
 end $$;
 CREATE FUNCTION pgqueue.new_job_error(job jsonb) RETURNS text
@@ -3485,6 +3557,13 @@ begin
   delete from pgqueue.statistics_minutes m
   using (select x.minute, x.queue, x.task from pgqueue.statistics_minutes x where x.minute < _oldest order by x.minute limit 20000) o
   where m.minute = o.minute and m.queue = o.queue and m.task = o.task;
+  if date_trunc('hour', _last, 'UTC') < date_trunc('hour', sample_depths.minute, 'UTC') then
+    delete from pgqueue.statistics_sums s
+    using (select x.queue from pgqueue.statistics_sums x
+           where not exists (select from pgqueue.worker_processes w where w.lost_at is null and x.queue = any (w.queues))
+           group by x.queue having max(x.counted_at) < sample_depths.minute - interval '30 days' limit 5000) o
+    where s.queue = o.queue;
+  end if;
   return _noted;
 end $$;
 CREATE FUNCTION pgqueue.save_limit(name text, rate double precision, per interval, burst integer, concurrency integer, declared jsonb) RETURNS text
@@ -4876,6 +4955,14 @@ CREATE TABLE pgqueue.attempt_lines (
     lines jsonb NOT NULL
 )
 PARTITION BY RANGE (logged_at);
+CREATE TABLE pgqueue.job_args (
+    id bigint NOT NULL,
+    day date NOT NULL,
+    args jsonb NOT NULL,
+    meta jsonb,
+    gates jsonb
+)
+PARTITION BY RANGE (day);
 CREATE VIEW pgqueue.attempt_logs AS
  SELECT job_id,
     attempt,
@@ -5616,7 +5703,8 @@ CREATE TABLE pgqueue.statistics_sums (
     wait_seconds double precision NOT NULL,
     wait_buckets bigint[] NOT NULL,
     run_seconds double precision NOT NULL,
-    run_buckets bigint[] NOT NULL
+    run_buckets bigint[] NOT NULL,
+    counted_at timestamp with time zone DEFAULT now() NOT NULL
 )
 WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='2000');
 CREATE VIEW pgqueue.statistics_totals AS
@@ -5850,10 +5938,6 @@ GRANT ALL ON FUNCTION pgqueue.advance_nodes(ended bigint[], ready bigint[], at t
 REVOKE ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.attempt_evidence(attempt integer, worker_id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, error jsonb) TO pgqueue_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_worker;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_worker;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.backlog(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.backlog(queue text) TO pgqueue_viewer;
@@ -6039,6 +6123,8 @@ GRANT ALL ON FUNCTION pgqueue.judge(pending integer, breached integer, missed in
 REVOKE ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.keep_logs(logs jsonb, at timestamp with time zone) TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.queued_jobs TO pgqueue_admin;
 REVOKE ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_worker;
 GRANT ALL ON FUNCTION pgqueue.key_holds(job_id bigint, until timestamp with time zone) TO pgqueue_admin;
@@ -6334,6 +6420,8 @@ GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.alembic_version TO pgqueue_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.attempt_lines TO pgqueue_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.attempt_lines TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.job_args TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.attempt_logs TO pgqueue_admin;

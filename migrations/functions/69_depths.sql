@@ -39,14 +39,15 @@ begin
     return;
   end if;
   return query
-  with recursive lines (queue, priority) as (
-    (select j.queue, j.priority from pgqueue.queued_jobs j where _indexed and not j.suspect order by j.queue, j.priority limit 1)
+  with recursive lines (queue, priority, run_at, is_running) as (  -- each with the job at its front
+    (select j.queue, j.priority, j.run_at, j.worker_id is not null from pgqueue.queued_jobs j
+     where _indexed and not j.suspect order by j.queue, j.priority, j.run_at limit 1)
     union all
-    select n.queue, n.priority from lines l, lateral (
-      select j.queue, j.priority from pgqueue.queued_jobs j
-      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1) n
+    select n.queue, n.priority, n.run_at, n.is_running from lines l, lateral (
+      select j.queue, j.priority, j.run_at, j.worker_id is not null as is_running from pgqueue.queued_jobs j
+      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority, j.run_at limit 1) n
   ), known as materialized (
-    select l.queue, l.priority from lines l limit 2000
+    select l.queue, l.priority, l.run_at, l.is_running from lines l limit 2000
   ), drawn as materialized (
     select j.queue, count(*) as total,
            count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
@@ -89,9 +90,11 @@ begin
   ), oldest as (
     select k.queue, min(f.run_at) as oldest_due
     from known k, lateral (
-      select j.run_at from pgqueue.queued_jobs j
-      where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
-      order by j.run_at limit 1) f
+      select k.run_at where not k.is_running and k.run_at <= _at
+      union all
+      (select j.run_at from pgqueue.queued_jobs j
+       where k.is_running and not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
+       order by j.run_at limit 1)) f
     group by k.queue
   ), running as (  -- running jobs are at the front, where a draw hardly ever comes
     select k.queue, sum(f.running) as running

@@ -1,5 +1,6 @@
 -- Takes the sample of depths() for this minute, if nobody has, of queues that have something in them or had at the last sample; deletes what is older
--- than 7 days, 20,000 rows of each table at most, oldest first. Returns how many queues it noted. For fold_statistics, under its advisory lock.
+-- than 7 days, 20,000 rows of each table at most, oldest first; once an hour also the counters of whole queues (their sums are counters too) that
+-- no living worker serves and nothing came to for 30 days. Returns how many queues it noted. For fold_statistics, under its advisory lock.
 create function pgqueue.sample_depths(minute timestamptz) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -29,5 +30,12 @@ begin
   delete from pgqueue.statistics_minutes m
   using (select x.minute, x.queue, x.task from pgqueue.statistics_minutes x where x.minute < _oldest order by x.minute limit 20000) o
   where m.minute = o.minute and m.queue = o.queue and m.task = o.task;
+  if date_trunc('hour', _last, 'UTC') < date_trunc('hour', sample_depths.minute, 'UTC') then
+    delete from pgqueue.statistics_sums s
+    using (select x.queue from pgqueue.statistics_sums x
+           where not exists (select from pgqueue.worker_processes w where w.lost_at is null and x.queue = any (w.queues))
+           group by x.queue having max(x.counted_at) < sample_depths.minute - interval '30 days' limit 5000) o
+    where s.queue = o.queue;
+  end if;
   return _noted;
 end $$;

@@ -5,7 +5,8 @@ select m.minute, m.queue, m.task, m.succeeded, m.failed, m.dead, m.cancelled, m.
        m.wait_seconds, m.wait_buckets, m.run_seconds, m.run_buckets
 from pgqueue.statistics_minutes m;
 
--- The same since the installation of 0.2 (or of this schema, when later): counters, which only grow.
+-- The same since the installation of 0.2 (or of this schema, when later): counters, which only grow. A queue that nothing came to for 30 days is
+-- left out, as a whole, once no living worker serves it; should it come again, it begins at 0, as counters do that were reset.
 create view pgqueue.statistics_totals as
 select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released,
        s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets

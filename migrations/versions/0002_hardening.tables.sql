@@ -84,7 +84,7 @@ create table pgqueue.statistics_minutes (
   primary key (minute, queue, task)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
--- The same since the installation, for ever: counters (view statistics_totals).
+-- The same since the installation: counters (view statistics_totals). Those of queues that are gone are dropped after 30 days (sample_depths).
 create table pgqueue.statistics_sums (
   queue        text             not null,
   task         text             not null,
@@ -99,6 +99,7 @@ create table pgqueue.statistics_sums (
   wait_buckets bigint[]         not null,
   run_seconds  double precision not null,
   run_buckets  bigint[]         not null,
+  counted_at   timestamptz      not null default now(),  -- when it grew last
   primary key (queue, task)
 ) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 

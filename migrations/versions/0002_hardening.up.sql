@@ -85,7 +85,7 @@ create table pgqueue.statistics_minutes (
   primary key (minute, queue, task)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
--- The same since the installation, for ever: counters (view statistics_totals).
+-- The same since the installation: counters (view statistics_totals). Those of queues that are gone are dropped after 30 days (sample_depths).
 create table pgqueue.statistics_sums (
   queue        text             not null,
   task         text             not null,
@@ -100,6 +100,7 @@ create table pgqueue.statistics_sums (
   wait_buckets bigint[]         not null,
   run_seconds  double precision not null,
   run_buckets  bigint[]         not null,
+  counted_at   timestamptz      not null default now(),  -- when it grew last
   primary key (queue, task)
 ) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
@@ -1903,21 +1904,87 @@ begin
   return cardinality(_ids);
 end $$;
 -- functions/57_backlog.sql
--- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by. Jobs due later and parked jobs do not count, and a
--- message group with jobs under way counts once. Groups are in the arguments' table, which only jobs with gates are looked up in: as one join it
--- read all arguments (34 s with 5,000,000 jobs due; a count of the jobs alone takes 1 to 3).
--- With its owner's rights: autoscalers are viewers, who may see the number but not the jobs.
+-- Jobs due plus jobs running, of a queue or of all: what an autoscaler divides by, as often as it likes. Jobs due later and parked jobs do not
+-- count, and a message group with jobs under way counts once. Bounded, whatever there is (benchmarks/numbers.py):
+--   Up to 50,000 jobs are counted, along the index of claims, where those due later and the parked ones come last: exact. Of more, what depths()
+--   estimates, some per cent off, but never less than was counted. So too with jobs in more than 2,000 pairs of queue and priority.
+--   Groups are in the arguments' table, where each job with gates has to be looked up. Of more than 5,000 such jobs the first 5,000 tell how many
+--   would count.
+--   While more than 200,000 dead rows await vacuum the index is full of dead entries. Then the estimate is taken when it is above 10,000; else,
+--   because autoscalers go down to zero, the jobs are counted in the table, as it lies: the one case in which the cost grows with what was there.
+-- With its owner's rights: autoscalers are viewers, who may see the number but not the jobs. Locks nothing.
 create or replace function pgqueue.backlog(queue text default null) returns bigint
-language sql stable security definer set search_path = pg_catalog, pg_temp
-return (
-  select (select count(*) from pgqueue.queued_jobs j
-          where not j.gated and (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= c.at))
-         + (select count(distinct coalesce('g' || j.queue || chr(31) || (select a.gates ->> 'group' from pgqueue.job_args a where a.id = j.id and a.day = j.args_day),
-                                           j.id::text))
-            from pgqueue.queued_jobs j
-            where j.gated and (backlog.queue is null or j.queue = backlog.queue) and (j.worker_id is not null or j.run_at <= c.at))
-  from (select clock_timestamp() as at offset 0) c
-);
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+  _most constant integer := 50000;
+  _looked_up constant integer := 5000;
+  _pairs_most constant integer := 2000;
+  _sure constant integer := 10000;
+  _small_pages constant integer := 1200;
+  _dead_most constant integer := 200000;
+  _at constant timestamptz := clock_timestamp();
+  _queue constant text := backlog.queue;
+  _table constant regclass := to_regclass(format('%I.%I', pgqueue.schema_name(), 'queued_jobs'));
+  _is_small constant boolean := pg_relation_size(_table) / current_setting('block_size')::integer <= _small_pages;
+  _by_index constant boolean := not _is_small and pg_stat_get_dead_tuples(_table) < _dead_most;
+  _estimate bigint;
+  _limit integer;
+  _met bigint;      -- jobs due or running that were seen
+  _counting bigint; -- of these, a busy group once
+  _is_all boolean;
+begin
+  if not _is_small and not _by_index then
+    select coalesce(sum(d.ready + d.running), 0) into _estimate from pgqueue.depths() d where _queue is null or d.queue = _queue;
+    if _estimate > _sure then
+      return _estimate;
+    end if;
+  end if;
+  foreach _limit in array array[_looked_up, _most] loop
+    with recursive lines (queue, priority, n) as (
+      select f.queue, f.priority, 1 from (
+        (select j.queue, j.priority from pgqueue.queued_jobs j where _queue is null and not j.suspect order by j.queue, j.priority limit 1)
+        union all
+        (select j.queue, j.priority from pgqueue.queued_jobs j where j.queue = _queue and not j.suspect order by j.priority limit 1)) f
+      where _by_index
+      union all
+      select n.queue, n.priority, l.n + 1 from lines l, lateral (  -- one of the two
+        (select j.queue, j.priority from pgqueue.queued_jobs j
+         where _queue is null and not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1)
+        union all
+        (select j.queue, j.priority from pgqueue.queued_jobs j
+         where j.queue = _queue and not j.suspect and j.priority > l.priority order by j.priority limit 1)) n
+      where l.n < _pairs_most
+    ), met as materialized (
+      (select j.id, j.queue, j.args_day, j.gated
+       from lines l, lateral (select x.id, x.queue, x.args_day, x.gated from pgqueue.queued_jobs x
+                              where not x.suspect and x.queue = l.queue and x.priority = l.priority and x.run_at <= _at limit _limit + 1) j
+       limit _limit + 1)
+      union all
+      (select j.id, j.queue, j.args_day, j.gated from pgqueue.queued_jobs j
+       where _by_index and j.suspect and (_queue is null or j.queue = _queue) and (j.worker_id is not null or j.run_at <= _at)
+       limit _limit + 1)
+      union all
+      (select j.id, j.queue, j.args_day, j.gated from pgqueue.queued_jobs j tablesample system (100)
+       where not _by_index and (_queue is null or j.queue = _queue) and (j.worker_id is not null or j.run_at <= _at))
+    ), grouped as (
+      select coalesce('g' || m.queue || chr(31) || (select a.gates ->> 'group' from pgqueue.job_args a where a.id = m.id and a.day = m.args_day), m.id::text) as key
+      from (select x.id, x.queue, x.args_day from met x where x.gated limit _looked_up) m
+    )
+    select c.jobs, c.jobs - c.gated + coalesce(round(c.gated * g.counting), 0)::bigint,
+           not _by_index or c.jobs <= _limit and (select count(*) from lines l) < _pairs_most
+      into strict _met, _counting, _is_all
+    from (select count(*) as jobs, count(*) filter (where m.gated) as gated from met m) c,
+         (select count(distinct x.key)::double precision / nullif(count(*), 0) as counting from grouped x) g;
+    if _is_all then
+      return _counting;
+    end if;
+    _estimate := coalesce(_estimate, (select coalesce(sum(d.ready + d.running), 0) from pgqueue.depths() d where _queue is null or d.queue = _queue));
+    exit when _estimate > 4 * _most;  -- however wrong it is, there are more than would be counted
+  end loop;
+  return greatest(_counting, round(_estimate * (_counting::double precision / greatest(_met, 1))));
+end $$;
 -- functions/58_enforce_quota.sql
 -- The trigger of queues that have a quota: refuses a new job when its queue holds as many unfinished ones as it may. It is on queued_jobs only while
 -- some queue has a quota, and its condition names those queues: others pay a comparison, and without quotas nobody pays anything.
@@ -2422,7 +2489,8 @@ begin
       do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed, dead = m.dead + excluded.dead, cancelled =
       m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
       excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
-      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+      pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets),
+      counted_at = now()
   )
   select coalesce(sum(c.n), 0) into _attempts from counted c;
   return _attempts;
@@ -2437,19 +2505,23 @@ declare
   _most constant integer := 10000;
   _drawn_pages constant integer := 500;
   _pages constant bigint := pg_relation_size(to_regclass(format('%I.%I', pgqueue.schema_name(), 'dead_jobs'))) / current_setting('block_size')::integer;
-  _exact constant boolean := (select count(*) <= _most from (select from pgqueue.dead_jobs d limit _most + 1) x);
 begin
   return query
-  with dead as (
-    select d.queue, count(*) as dead from pgqueue.dead_jobs d where _exact group by d.queue
+  with met as materialized (
+    select d.queue from pgqueue.dead_jobs d limit _most + 1
+  ), exactness as materialized (
+    select count(*) <= _most as is_exact from met
+  ), dead as (
+    select m.queue, count(*) as dead from met m where (select e.is_exact from exactness e) group by m.queue
     union all
     select d.queue, (count(*) * greatest(1, _pages::double precision / _drawn_pages))::bigint
-    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122) where not _exact group by d.queue
+    from pgqueue.dead_jobs d tablesample system (least(100, 100.0 * _drawn_pages / greatest(_pages, 1))) repeatable (20261122)
+    where not (select e.is_exact from exactness e) group by d.queue
   ), names as (
     select unnest(queues) as queue union select d.queue from dead d union select p.queue from pgqueue.paused_queues p
     union select unnest(w.queues) from pgqueue.worker_processes w where w.lost_at is null
   )
-  select n.queue, p.queue is not null, coalesce(d.dead, 0), not _exact
+  select n.queue, p.queue is not null, coalesce(d.dead, 0), not (select e.is_exact from exactness e)
   from names n left join dead d on d.queue = n.queue left join pgqueue.paused_queues p on p.queue = n.queue;
 end $$;
 -- functions/69_bucket_bounds.sql
@@ -2506,14 +2578,15 @@ begin
     return;
   end if;
   return query
-  with recursive lines (queue, priority) as (
-    (select j.queue, j.priority from pgqueue.queued_jobs j where _indexed and not j.suspect order by j.queue, j.priority limit 1)
+  with recursive lines (queue, priority, run_at, is_running) as (  -- each with the job at its front
+    (select j.queue, j.priority, j.run_at, j.worker_id is not null from pgqueue.queued_jobs j
+     where _indexed and not j.suspect order by j.queue, j.priority, j.run_at limit 1)
     union all
-    select n.queue, n.priority from lines l, lateral (
-      select j.queue, j.priority from pgqueue.queued_jobs j
-      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority limit 1) n
+    select n.queue, n.priority, n.run_at, n.is_running from lines l, lateral (
+      select j.queue, j.priority, j.run_at, j.worker_id is not null as is_running from pgqueue.queued_jobs j
+      where not j.suspect and (j.queue, j.priority) > (l.queue, l.priority) order by j.queue, j.priority, j.run_at limit 1) n
   ), known as materialized (
-    select l.queue, l.priority from lines l limit 2000
+    select l.queue, l.priority, l.run_at, l.is_running from lines l limit 2000
   ), drawn as materialized (
     select j.queue, count(*) as total,
            count(*) filter (where j.worker_id is null and j.run_at > _at and j.run_at < 'infinity') as scheduled,
@@ -2556,9 +2629,11 @@ begin
   ), oldest as (
     select k.queue, min(f.run_at) as oldest_due
     from known k, lateral (
-      select j.run_at from pgqueue.queued_jobs j
-      where not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
-      order by j.run_at limit 1) f
+      select k.run_at where not k.is_running and k.run_at <= _at
+      union all
+      (select j.run_at from pgqueue.queued_jobs j
+       where k.is_running and not j.suspect and j.queue = k.queue and j.priority = k.priority and j.worker_id is null and j.run_at <= _at
+       order by j.run_at limit 1)) f
     group by k.queue
   ), running as (  -- running jobs are at the front, where a draw hardly ever comes
     select k.queue, sum(f.running) as running
@@ -2636,7 +2711,8 @@ begin
 end $$;
 -- functions/69_sample_depths.sql
 -- Takes the sample of depths() for this minute, if nobody has, of queues that have something in them or had at the last sample; deletes what is older
--- than 7 days, 20,000 rows of each table at most, oldest first. Returns how many queues it noted. For fold_statistics, under its advisory lock.
+-- than 7 days, 20,000 rows of each table at most, oldest first; once an hour also the counters of whole queues (their sums are counters too) that
+-- no living worker serves and nothing came to for 30 days. Returns how many queues it noted. For fold_statistics, under its advisory lock.
 create function pgqueue.sample_depths(minute timestamptz) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -2666,6 +2742,13 @@ begin
   delete from pgqueue.statistics_minutes m
   using (select x.minute, x.queue, x.task from pgqueue.statistics_minutes x where x.minute < _oldest order by x.minute limit 20000) o
   where m.minute = o.minute and m.queue = o.queue and m.task = o.task;
+  if date_trunc('hour', _last, 'UTC') < date_trunc('hour', sample_depths.minute, 'UTC') then
+    delete from pgqueue.statistics_sums s
+    using (select x.queue from pgqueue.statistics_sums x
+           where not exists (select from pgqueue.worker_processes w where w.lost_at is null and x.queue = any (w.queues))
+           group by x.queue having max(x.counted_at) < sample_depths.minute - interval '30 days' limit 5000) o
+    where s.queue = o.queue;
+  end if;
   return _noted;
 end $$;
 -- functions/69_view_statistics.sql
@@ -2676,7 +2759,8 @@ select m.minute, m.queue, m.task, m.succeeded, m.failed, m.dead, m.cancelled, m.
        m.wait_seconds, m.wait_buckets, m.run_seconds, m.run_buckets
 from pgqueue.statistics_minutes m;
 
--- The same since the installation of 0.2 (or of this schema, when later): counters, which only grow.
+-- The same since the installation of 0.2 (or of this schema, when later): counters, which only grow. A queue that nothing came to for 30 days is
+-- left out, as a whole, once no living worker serves it; should it come again, it begins at 0, as counters do that were reset.
 create view pgqueue.statistics_totals as
 select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released,
        s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets

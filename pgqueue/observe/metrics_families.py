@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
+from pgqueue.observe.metrics_gone import Gone
 from pgqueue.observe.metrics_labels import OTHER, Cap
 from pgqueue.version import VERSION
 
@@ -32,6 +33,7 @@ class Families:
         self.queues: Cap[str] = Cap(most_queues)
         self.tasks: Cap[tuple[str, str]] = Cap(most_tasks)
         self.schedules: Cap[str] = Cap(most_schedules)
+        self._gone = Gone()
 
     def of(self, reading: Reading) -> Iterator[Metric]:
         """The families of a reading; parts that could not be read are left out."""
@@ -98,11 +100,13 @@ class Families:
             "pgqueue_wait_seconds", "From when a job was due until it was claimed.", labels=["queue"]
         )
         run = HistogramMetricFamily("pgqueue_run_seconds", "How long handlers ran.", labels=labels)
-        for names, of_task in _by(rows, lambda row: self._task(row["queue"], row["task"])):
+        known = {(row["queue"], row["task"]): {**row, "labels": self._task(row["queue"], row["task"])} for row in rows}
+        every = self._gone.with_those_gone(known)
+        for names, of_task in _by(every, lambda row: row["labels"]):
             for outcome in OUTCOMES:
                 attempts.add_metric([*names, outcome], _sum(of_task, outcome))
             run.add_metric(list(names), *_histogram(of_task, "run", bounds))
-        for queue, of_queue in _by(rows, lambda row: self._queue(row["queue"])):
+        for queue, of_queue in _by(every, lambda row: row["labels"][0]):
             wait.add_metric([queue], *_histogram(of_queue, "wait", bounds))
         yield from (attempts, wait, run)
 

@@ -115,6 +115,20 @@ def test_a_counter_keeps_its_series_when_others_overtake_it() -> None:
     assert second[("pgqueue_attempts_total", "q", "other", "succeeded")] == 900
 
 
+def test_no_counter_falls_when_the_database_drops_those_of_a_queue() -> None:
+    bounds = [{"bounds": [0.1, 1.0]}]
+    named, stays = totals("q", "t", 100), totals("b", "t", 10)
+    parts = ([named, stays, totals("a", "t", 7)], [named, stays], [named, stays, totals("a", "t", 2)], [stays])
+    of = exporter(*(Reading(True, {"totals": rows, "bounds": bounds}) for rows in parts), queues=1, tasks=1)
+
+    found = [values(of) for _ in parts]
+
+    others = [each[("pgqueue_attempts_total", "other", "other", "succeeded")] for each in found]
+    waits = [each[("pgqueue_wait_seconds_count", "other")] for each in found]
+    assert (others, waits) == ([17, 17, 19, 19], [17, 17, 19, 19])
+    assert [each[("pgqueue_attempts_total", "q", "t", "succeeded")] for each in found] == [100] * 4
+
+
 def test_a_part_that_cannot_be_read_is_said_and_leaves_the_others() -> None:
     reading = Reading(True, {"depths": [depths("q", 7)]}, {"depths": 0.1, "totals": 0.2}, frozenset({"totals"}))
 

@@ -218,6 +218,38 @@ def test_statistics_and_samples_are_kept_for_7_days(conn: Conn) -> None:
     assert rows(conn, "select * from pgqueue.statistics_totals") == totals
 
 
+def test_counters_of_a_queue_that_is_gone_are_dropped_as_a_whole_after_30_days(conn: Conn) -> None:
+    for queue, task in (("gone", "a"), ("gone", "b"), ("partly", "a"), ("partly", "b"), ("served", "a")):
+        worker = Worker(conn, queues=[queue], tasks=[task])
+        enqueue(conn, task, queue=queue)
+        worker.done(*worker.claim(queue=queue))
+    conn.execute("update pgqueue.worker_processes set lost_at = now() where queues <> '{served}'")
+    fold(conn)
+    conn.execute(
+        "update pgqueue.statistics_sums set counted_at = now() - interval '31 days' where not (queue = 'partly' and task = 'b')"
+    )
+
+    for hours in (0, 1):
+        conn.execute("select pgqueue.sample_depths(date_trunc('hour', now()) + %s * interval '1 hour')", [hours])
+
+    kept = rows(conn, "select queue, task from pgqueue.statistics_totals order by 1, 2")
+    assert kept == [("partly", "a"), ("partly", "b"), ("served", "a")]
+
+
+def test_counters_that_grow_are_not_dropped(conn: Conn, worker: Worker) -> None:
+    for _ in range(2):
+        enqueue(conn)
+        worker.done(*worker.claim())
+        fold(conn)
+        conn.execute("update pgqueue.statistics_sums set counted_at = counted_at - interval '31 days'")
+
+    enqueue(conn)
+    worker.done(*worker.claim())
+    fold(conn)
+
+    assert scalar(conn, "select counted_at > now() - interval '1 hour' from pgqueue.statistics_sums")
+
+
 def test_summaries_of_the_history_let_a_fold_read_the_newest_rows_only(conn: Conn, worker: Worker) -> None:
     conn.execute("""insert into pgqueue.finished_jobs (id, finished_at, run_at, created_at, args_day, attempt, priority, failures, losses, succeeded, suspect, queue, task)
                     select i, now() - interval '1 s', now(), now(), now()::date, 1, 0, 0, 0, true, false, 'default', 't' from generate_series(1, 20000) i""")
