@@ -33,7 +33,7 @@ from pgqueue.errors import (
 from pgqueue.schema import DEFAULT, valid_schema
 from pgqueue.ui import login
 from pgqueue.ui.database import Database
-from pgqueue.ui.doors import Doors
+from pgqueue.ui.doors import SAFE, Doors
 from pgqueue.ui.entrance import Authenticate, CalledEntrance, Entrance
 from pgqueue.ui.masking import DEFAULT_RULES, Masks
 from pgqueue.ui.pages import ENTRIES
@@ -44,12 +44,12 @@ from pgqueue.ui.visitor import Role, Visitor
 
 _log = logging.getLogger(__name__)
 _NOBODY = Visitor("", Role.VIEWER)
+RETRY_SECONDS = "5"
 
 _STATUS: tuple[tuple[type[PgQueueError], int], ...] = (
     (JobNotFound, 404),
     (StateConflict, 409),
     (KeyTaken, 409),
-    (ConfigError, 500),
     (UsageError, 400),
     (DatabaseUnavailable, 503),
     (MigrationsPending, 503),
@@ -157,14 +157,16 @@ class Dashboard:
         )
 
     def _failed(self, request: Request, visitor: Visitor, error: Exception) -> Response:
-        status, said = _described(error)
-        if status < 500:
+        status, said = _described(error, changing=request.method not in SAFE)
+        if status < 500 or isinstance(error, psycopg.errors.LockNotAvailable):
             return self._error(request, visitor, status, said)
         incident = secrets.token_hex(4)
         where = "".join(
             traceback.format_tb(error.__traceback__)[-6:]
         )  # not its message: that may hold what a job carries
         extra = {"incident": incident, "error": type(error).__name__, "path": request.scope["path"], "where": where}
+        if isinstance(error, ConfigError):
+            extra["said"] = str(error)  # of settings, and for who runs this, not for who looks
         _log.error("page failed", extra=extra)
         return self._error(request, visitor, status, f"{said} (incident {incident}, see the log of the dashboard)")
 
@@ -179,7 +181,10 @@ class Dashboard:
         return self._error(request, visitor or _NOBODY, error.status_code, said)
 
     def _error(self, request: Request, visitor: Visitor, status: int, said: str) -> Response:
-        return Visit(request, visitor, self.site, {}).page("error.html", status=status, code=status, said=said)
+        response = Visit(request, visitor, self.site, {}).page("error.html", status=status, code=status, said=said)
+        if status == 503:
+            response.headers["retry-after"] = RETRY_SECONDS
+        return response
 
     async def _asset(self, request: Request) -> Response:
         asset = self.site.assets.get(request.path_params["name"])
@@ -188,7 +193,7 @@ class Dashboard:
         return Response(asset.body, media_type=asset.type, headers={"cache-control": FOREVER})
 
 
-def _described(error: Exception) -> tuple[int, str]:
+def _described(error: Exception, *, changing: bool) -> tuple[int, str]:
     """Return the status and the words of an error, which never hold what the driver says of values."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return (
@@ -196,12 +201,14 @@ def _described(error: Exception) -> tuple[int, str]:
             "The database took too long for this and was stopped. Ask for less: a queue, a state, a shorter time.",
         )
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return 409, "Somebody else is changing this right now. Try again."
+        return _locked(changing=changing)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return (
             403,
             "The database refuses this to the dashboard's user: see docs/dashboard.md on what to grant it.",
         )
+    if isinstance(error, ConfigError):
+        return 500, "The dashboard, or the application around it, is not set up rightly."
     known = translate(error) if isinstance(error, psycopg.Error) else error
     if isinstance(known, PgQueueError):
         status = next((status for kind, status in _STATUS if isinstance(known, kind)), 500)
@@ -209,3 +216,12 @@ def _described(error: Exception) -> tuple[int, str]:
             known
         ) if status < 503 else "The database cannot be reached, or lacks the tables of this version."
     return 500, "Something went wrong here."
+
+
+def _locked(*, changing: bool) -> tuple[int, str]:
+    if changing:
+        return 409, "Nothing was changed: somebody else is changing this right now, and did not let go. Try again."
+    return 503, (
+        "The tables are locked: a migration, a TRUNCATE, a VACUUM FULL or the like holds them, and jobs may stand "
+        "still meanwhile. `pgq doctor` names who it is. Try again in a moment."
+    )

@@ -102,7 +102,8 @@ def _name(headers: Headers) -> str:
         return ""
     host = hosts[0].lower()
     if host.startswith("["):
-        return host.partition("]")[0] + "]"
+        name, _, rest = host.partition("]")
+        return f"{name}]" if not rest or rest.startswith(":") else ""
     return host.partition(":")[0].removesuffix(".")
 
 

@@ -23,6 +23,7 @@ from pgqueue.ui.visitor import Role, Visitor
 Who = tuple[str, str] | None
 Authenticate = Callable[[Request], "Who | Awaitable[Who]"]
 ANYBODY = "*"
+GROUP = "group:"
 
 
 class Entrance(Protocol):
@@ -113,13 +114,12 @@ class HeaderEntrance:
     async def visitor(self, request: Request) -> Visitor | None:
         """Return who the header names, with the highest of the roles that name and groups have."""
         names = request.headers.getlist(self._header)
-        if not self._proxies.sent(request) or len(names) != 1 or not names[0].strip():
-            return None
+        groups = request.headers.getlist(self._groups_header) if self._groups_header else []
+        if not self._proxies.sent(request) or len(names) != 1 or len(groups) > 1 or not names[0].strip():
+            return None  # of two headers one may be the browser's
         name = names[0].strip()[:256]
-        keys = [name, ANYBODY]
-        if self._groups_header:
-            lists = request.headers.getlist(self._groups_header)
-            keys += [f"group:{group.strip()}" for line in lists for group in line.split(",")]
+        keys = [ANYBODY] if name.startswith(GROUP) else [name, ANYBODY]
+        keys += [f"{GROUP}{group.strip()}" for line in groups for group in line.split(",")]
         role = max((self._roles[key] for key in keys if key in self._roles), default=None)
         return None if role is None else Visitor(name, role)
 

@@ -50,7 +50,10 @@ async def sign_in(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """Take the cookie away."""
+    """End the session, and take the cookie away."""
+    entrance = _entrance(visit)
+    if await entrance.visitor(visit.request) is not None:
+        entrance.sessions.end(visit.request.cookies[COOKIE])
     response = RedirectResponse(visit.url("/login"), 303)
     response.delete_cookie(COOKIE, path=visit.url("/"))
     return response

@@ -17,6 +17,7 @@ from pgqueue.ui.doors import LOOPBACK
 from pgqueue.ui.entrance import Entrance, HeaderEntrance, OpenEntrance, PasswordEntrance, Proxies
 from pgqueue.ui.masking import DEFAULT_RULES
 from pgqueue.ui.passwords import PasswordFile
+from pgqueue.ui.patience import PatientProtocol
 from pgqueue.ui.sessions import Sessions
 from pgqueue.ui.visitor import Role
 
@@ -96,6 +97,7 @@ async def _serve(dsn: str, schema: str, service: Service) -> None:
         lifespan="off",
         ws="none",
         limit_concurrency=_AT_ONCE,
+        http=PatientProtocol,
         timeout_graceful_shutdown=5,
     )
     try:

@@ -2,7 +2,7 @@
 password.
 
 The cookie holds the name, when it was issued, and a mark of the account's hash: a changed password, a user taken out
-and twelve hours end it. Role and rights are looked up at each request.
+signing out (for the process that was told) and twelve hours end it. Role and rights are looked up at each request.
 """
 
 import base64
@@ -32,10 +32,11 @@ class Sessions:
     def __init__(self, secret: str | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self._key = hashlib.sha256((secret or secrets.token_hex(32)).encode()).digest()
         self._clock = clock
+        self._ended: OrderedDict[str, float] = OrderedDict()  # signatures, until when they would have held
 
     def issue(self, account: Account) -> str:
         """Return the value of the cookie of somebody who has just signed in."""
-        told = json.dumps([account.name, int(self._clock()), _mark(account)])
+        told = json.dumps([account.name, int(self._clock()), _mark(account), secrets.token_hex(8)])
         body = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
         return f"{body}.{self._sign(body)}"
 
@@ -44,13 +45,20 @@ class Sessions:
         if not cookie or len(cookie) > _LONGEST or not cookie.isascii():
             return None
         body, _, signature = cookie.partition(".")
-        if not hmac.compare_digest(signature, self._sign(body)):
+        if not hmac.compare_digest(signature, self._sign(body)) or signature in self._ended:
             return None
-        name, issued, mark = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        name, issued, mark, _ = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         if not 0 <= self._clock() - issued < LIFE_SECONDS:
             return None
         account = accounts.get(name)
         return account if account and hmac.compare_digest(mark, _mark(account)) else None
+
+    def end(self, cookie: str) -> None:
+        """Let a cookie that this process believes hold no longer, also where it was copied to."""
+        now = self._clock()
+        while self._ended and next(iter(self._ended.values())) < now:
+            self._ended.popitem(last=False)
+        self._ended[cookie.partition(".")[2]] = now + LIFE_SECONDS
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()

@@ -77,10 +77,16 @@ class Site:
             value,
             max_age=seconds,
             path=f"{root}/",
-            secure=self.entrance.is_https(request),
+            secure=self.entrance.is_https(request) or _page_was_https(request),
             httponly=True,
             samesite="strict",
         )
+
+
+def _page_was_https(request: Request) -> bool:
+    """Whether the page that sent this form came by TLS, which a proxy in front of us may have ended: browsers say so,
+    and doors.py has seen that they mean our own name."""
+    return request.headers.get("origin", "").startswith("https://")
 
 
 def _assets() -> tuple[dict[str, str], dict[str, Asset]]:

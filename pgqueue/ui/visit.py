@@ -1,5 +1,6 @@
 """One request, as a page sees it: what was asked, who asks, the database, and the ways to answer."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -7,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from pgqueue.errors import InvalidArgument
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 TOLD_COOKIE = "pgq_told"  # what was done, shown once on the page after it
 _LARGEST_ID = 2**63 - 1
 _LONGEST_VALUE = 512  # characters of a filter
+BODY_SECONDS = 10.0  # for a form to arrive
 
 
 class Visit:
@@ -184,14 +186,22 @@ def back_of(visit: Visit, default: str) -> str:
     """Return where an action was started from, if that is a page of ours; else the default."""
     came = urlsplit(visit.request.headers.get("referer", ""))
     root = str(visit.request.scope.get("root_path", "")).rstrip("/")
-    if came.netloc != visit.request.headers.get("host") or not came.path.startswith(f"{root}/"):
+    if (
+        came.netloc != visit.request.headers.get("host")
+        or not came.path.startswith(f"{root}/")
+        or came.path.startswith("//")
+    ):
         return default
     return came.path + (f"?{came.query}" if came.query else "")
 
 
 async def form_of(request: Request) -> dict[str, str]:
     """Read the form of a POST; of a name that is there twice the last."""
-    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = (await request.body()).decode("utf-8", "replace")
+    except (ClientDisconnect, TimeoutError):
+        raise InvalidArgument(f"the form is too large, or did not come within {BODY_SECONDS:g} s") from None
     try:
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=200))
     except ValueError:

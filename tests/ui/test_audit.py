@@ -33,7 +33,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add statements of the tests' own to those of the pages."""
     of_pages = pgqueue.ui.database.statement
     monkeypatch.setattr(
-        "pgqueue.ui.database.statement", lambda name, schema: STATEMENTS.get(name) or of_pages(name, schema)
+        "pgqueue.ui.database.statement",
+        lambda package, name, schema: STATEMENTS.get(name) or of_pages(package, name, schema),
     )
 
 

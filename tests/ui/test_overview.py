@@ -93,9 +93,9 @@ async def test_ten_who_look_cost_one_query(
     asked: list[str] = []
     of_pages = pgqueue.ui.database.statement
 
-    def counted(name: str, schema: str) -> str:
+    def counted(package: str, name: str, schema: str) -> str:
         asked.append(name)
-        return of_pages(name, schema)
+        return of_pages(package, name, schema)
 
     monkeypatch.setattr("pgqueue.ui.database.statement", counted)
     client = browse()

@@ -1,10 +1,12 @@
 """Dead letters: what they died of, and putting them back or deleting them by the filter, a batch at a time."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
+from pgqueue.errors import InvalidArgument
 from pgqueue.job import State
 from pgqueue.listing.filters import Filters
 from pgqueue.listing.jobs import CONTENTS_WINDOW, PACKAGE, window_of
@@ -20,6 +22,7 @@ GROUPS = 30
 GROUPS_WINDOW = 10_000
 COUNT_WINDOW = 40_000
 TOLD = 20  # of those that stayed
+CARRIED = {"args": "argument", "meta": "meta", "error": "error"}  # filters by what viewers may not see
 
 
 async def dead(visit: Visit) -> Response:
@@ -110,15 +113,17 @@ async def delete(visit: Visit) -> Response:
 
 
 async def _batch(change: Change, visit: Visit, asked: Filters) -> tuple[list[int], int | None]:
-    """Return the next ids, oldest first, and the id after which to go on; None when these are the last. What dies while
-    this goes on, and has an id above all that were counted, is not touched."""
-    upto = visit.number("upto") or 0
+    """Return the next ids, oldest first, and the id after which to go on; None when these are the last. What has died
+    since they were counted is not touched, whether it was enqueued before or after."""
+    upto, asked_at = visit.number("upto") or 0, _asked_at(visit, change)
     window = window_of(asked, ["jobs_dead"])
     params = {**asked.params(), "up": True, "at": visit.number("after") or 0, "window": window, "most": BATCH}
     found = sorted(await change.rows("jobs_dead", params, package=PACKAGE), key=lambda row: int(row["id"]))
     within = [row for row in found if row["id"] <= upto]
     ended = len(within) < len(found) or (len(found) < BATCH and not any(row["ended"] for row in found))
-    return [row["id"] for row in within if row["hit"]], None if ended else within[-1]["id"]
+    return [row["id"] for row in within if row["hit"] and row["finished_at"] <= asked_at], None if ended else within[
+        -1
+    ]["id"]
 
 
 def _progress(
@@ -129,6 +134,7 @@ def _progress(
     stayed += visit.number("stayed") or 0
     carried = {
         "upto": visit.number("upto"),
+        "asked_at": visit.query("asked_at"),
         "expected": visit.number("expected"),
         "done": done,
         "stayed": stayed,
@@ -152,13 +158,14 @@ async def _count(visit: Visit) -> tuple[Filters, dict[str, Any]]:
         asked = _read(visit, read)
         window = CONTENTS_WINDOW if asked.by_contents else COUNT_WINDOW
         counted = await read.rows("dead_count", {**asked.params(), "window": window})
-    return asked, {**counted[0], "all": counted[0]["looked_at"] < window}
+        now = read.now
+    return asked, {**counted[0], "now": now, "all": counted[0]["looked_at"] < window}
 
 
 def _ask(
     visit: Visit, asked: Filters, count: Mapping[str, Any], *, title: str, text: str, path: str, verb: str
 ) -> Response:
-    fields = {**_fields(asked), "upto": count["newest"] or 0}
+    fields = {**_fields(asked), "upto": count["newest"] or 0, "asked_at": count["now"].isoformat()}
     back = visit.url("/dead", **_fields(asked))
     return visit.confirm(
         title=title, text=text, count=count["jobs"], action=visit.url(path), fields=fields, back=back, verb=verb
@@ -178,18 +185,24 @@ def _read(visit: Visit, read: Reading) -> Filters:
     return filters.read(visit, sees_contents=read.sees_contents, masks=visit.site.database.masks).of(State.DEAD)
 
 
+def _asked_at(visit: Visit, change: Change) -> datetime:
+    """Return when the dead letters were counted; a form that does not say so means all that are dead now."""
+    written = visit.query("asked_at")
+    try:
+        moment = datetime.fromisoformat(written) if written else change.now
+    except ValueError:
+        raise InvalidArgument("asked_at: comes from the page that asks; begin there again") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def _fields(asked: Filters) -> dict[str, str | None]:
     return filters.fields(asked.of())
 
 
 def _told(asked: Filters) -> str:
     """Say which, for people and for the audit log: names, never what jobs carry."""
-    named = [
-        f'{name} "{value}"'
-        for name, value in _fields(asked).items()
-        if value is not None and name not in ("args", "meta")
-    ]
-    carried = [f"with certain {name}" for name in ("args", "meta") if getattr(asked, name)]
+    named = [f'{name} "{value}"' for name, value in _fields(asked).items() if value is not None and name not in CARRIED]
+    carried = [f"with a certain {word}" for name, word in CARRIED.items() if getattr(asked, name)]
     return "of " + ", ".join([*named, *carried]) if named or carried else "of all queues"
 
 

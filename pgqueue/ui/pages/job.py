@@ -30,8 +30,7 @@ async def job(visit: Visit) -> Response:
         attempts = await read.rows("job_attempts", {"id": job_id, "most": ATTEMPTS})
         logs = await read.rows("job_logs", {"id": job_id, "most": ATTEMPTS})
         steps = await read.rows("job_steps", {"id": job_id, "most": STEPS}) if read.sees_contents else []
-        # Of a job that has ended it says what of, which viewers may not see.
-        gates = await read.rows("job_why", {"id": job_id}) if read.sees_contents or not found["finished_at"] else []
+        gates = await _gates(read, found)
         flow = await picture(read, found["flow_id"]) if found["flow_id"] else None
         now, sees = read.now, read.sees_contents
     state = State(found["state"])
@@ -108,6 +107,17 @@ async def remove(visit: Visit) -> Response:
     here = visit.url("/jobs/{id}", id=job_id)
     back = back_of(visit, visit.url("/jobs"))
     return visit.done(f"Job {job_id} is removed.", to=visit.url("/jobs") if back.startswith(here) else back)
+
+
+async def _gates(read: Reading, found: Row) -> list[Row]:
+    """Return what holds a job back, without the errors that it names where the visitor may not see them."""
+    if read.sees_contents:
+        return await read.rows("job_why", {"id": found["id"]})
+    if found["finished_at"]:
+        return []
+    rows = await read.rows("job_why", {"id": found["id"]})
+    failed = f"it waits for its retry after failure {found['failures']}"
+    return [{**row, "detail": failed} if row["gate"] == "due" and found["failures"] else row for row in rows]
 
 
 async def picture(read: Reading, flow_id: int) -> Picture | None:

@@ -46,6 +46,27 @@
     if (found) found.focus({ preventScroll: true });
   });
 
+  // Numbers that stand still look like those that do not: say since when they do.
+  const stale = document.getElementById("stale");
+  const silent = new Set();
+  let heard = new Date();
+
+  function fell(event) {
+    const status = event.detail.xhr ? event.detail.xhr.status : 0;
+    silent.add(event.detail.target);
+    const why = status === 401 ? "you are not signed in any more: load the page again" : status ? "the dashboard answers " + status : "the dashboard does not answer";
+    const said = "Not refreshed since " + heard.toISOString().slice(11, 19) + " UTC: " + why + ".";
+    if (stale.textContent !== said) stale.textContent = said;
+    stale.hidden = false;
+  }
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.body.addEventListener(name, fell);
+  document.body.addEventListener("htmx:afterSwap", function (event) {
+    silent.delete(event.detail.target);
+    if (silent.size) return;
+    heard = new Date();
+    stale.hidden = true;
+  });
+
   for (const part of document.querySelectorAll("[data-live]")) {
     setInterval(function () {
       if (!isBusy(part)) htmx.trigger(part, "live");
