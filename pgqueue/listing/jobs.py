@@ -23,6 +23,7 @@ CONTENTS_WINDOW = 12_000  # where arguments have to be read
 FEW = 20_000  # unfinished jobs of a queue that are all looked at
 LINES = 400  # pairs of queue and priority
 LINES_WINDOW = 24_000  # rows of all lines together
+FRONT = 100  # rows of each at least
 SLACK = timedelta(seconds=2)  # between the order of ids and that of times
 PACKAGE = "pgqueue.listing"  # of the statements
 _EVER = "9999-12-31T00:00:00+00:00"
@@ -126,6 +127,7 @@ def _in_line(asked: Filters, state: State, size: int, now: datetime, place: str 
     lower, upper, running = _LINES[state]
     at, job_id = _place(place)
     pairs = int((yield "lines", {"queue": asked.queue, "lines": LINES})[0]["pairs"])
+    window = max(LINES_WINDOW // max(pairs, 1), FRONT, size + 1)
     params = {
         "state": str(state),
         "queue": asked.queue,
@@ -133,7 +135,7 @@ def _in_line(asked: Filters, state: State, size: int, now: datetime, place: str 
         "lower": lower or now,
         "upper": upper or now,
         "lines": LINES,
-        "window": max(LINES_WINDOW // max(pairs, 1), 500, size + 1),
+        "window": window,
         "most": size + 1,
         "up": up,
         "at": at,
@@ -145,12 +147,12 @@ def _in_line(asked: Filters, state: State, size: int, now: datetime, place: str 
         return (yield from _in_line(asked, state, size, now, None, up=False))
     more = len(rows) > size
     rows = (rows[-size:] if up else rows[:size]) if more else rows
-    window = LINES_WINDOW if found[0]["ended"] and not more else None
+    searched = window * max(pairs, 1) if found[0]["ended"] and not more else None
     if not rows:
-        return JobPage([], None, None, window, by_due=True)
+        return JobPage([], None, None, searched, by_due=True)
     forth = _mark(rows[-1], state) if up or more else None
     back = _mark(rows[0], state) if up or place is not None else None
-    return JobPage(rows, forth, back, window, by_due=True)
+    return JobPage(rows, forth, back, searched, by_due=True)
 
 
 def _mark(row: Row, state: State) -> str:

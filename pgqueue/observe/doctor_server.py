@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pgqueue.observe.finding import Verdict, failure, ok, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pgqueue.observe.patient import Patient
 
 OLDEST = 15
 AHEAD_DAYS = 7  # of 14 that workers make, hourly
 FULL_SOON, FULL_ALMOST = 0.1, 0.5
 LONG_MINUTES = 10
+LONG_TRANSACTIONS = 1_000_000
 
 
 def server(patient: Patient) -> Verdict:
@@ -69,13 +72,19 @@ def notifications(patient: Patient) -> Verdict:
 
 def horizon(patient: Patient) -> Verdict:
     """What keeps vacuum from removing dead rows: old transactions, prepared ones, slots, standbys."""
-    holders = patient.rows("horizon", minutes=LONG_MINUTES)
+    holders = [holder for holder in patient.rows("horizon") if holder["what"] and _is_long(holder)]
     if not holders:
         return ok(f"no transaction is older than {LONG_MINUTES} min")
-    told = "; ".join(f"{holder['what']}, for {holder['minutes']} min" for holder in holders[:5])
+    told = "; ".join(f"{holder['what']}, for {holder['seconds'] / 60:.0f} min" for holder in holders[:5])
     return warning(
         f"vacuum cannot clean up behind {told}", "end what is not needed: pg_terminate_backend, rollback prepared, drop"
     )
+
+
+def _is_long(holder: Mapping[str, Any]) -> bool:
+    """Of standbys and slots it is not known since when: many transactions stand for long."""
+    known = holder["kind"] in {"transaction", "prepared"}
+    return bool(holder["seconds"] > LONG_MINUTES * 60 and (known or holder["transactions"] > LONG_TRANSACTIONS))
 
 
 def partitions(patient: Patient) -> Verdict:

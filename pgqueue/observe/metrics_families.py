@@ -186,17 +186,21 @@ def _tables(rows: Sequence[Row]) -> Iterator[Metric]:
 
 
 def _horizon(rows: Sequence[Row]) -> Iterator[Metric]:
+    oldest = {
+        kind: {column: max(row[column] for row in of_kind) for column in ("transactions", "seconds")}
+        for kind, of_kind in _by(rows, lambda row: row["kind"])
+    }
     yield _by_label(
         "pgqueue_xmin_age_transactions",
         "Age of the oldest snapshot that keeps vacuum from removing dead rows, by who holds it.",
         "holder",
-        ((row["kind"], row["transactions"]) for row in rows),
+        ((kind, holder["transactions"]) for kind, holder in oldest.items()),
     )
     yield _by_label(
         "pgqueue_xmin_age_seconds",
         "The same in seconds, where the server knows since when.",
         "holder",
-        ((row["kind"], row["seconds"]) for row in rows if row["kind"] in {"transaction", "prepared"}),
+        ((kind, holder["seconds"]) for kind, holder in oldest.items() if kind in {"transaction", "prepared"}),
     )
     yield _gauge(
         "pgqueue_xmin_all_seen",

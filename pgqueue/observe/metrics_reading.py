@@ -40,7 +40,7 @@ PARTS = (
 )
 SLOW = frozenset({"bounds", "tables", "partitions", "migrations"})  # change slowly, and cost as much as all the others
 SLOW_SECONDS = 15.0
-FILES = {"partitions": "partitions"}  # read by the doctor too; else metrics_PART
+DOCTORS = frozenset({"horizon", "partitions"})  # read by the doctor too; else sql/metrics_PART.sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Reader:
 
     def _part(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
         if part not in SLOW:
-            return self._rows(conn, f"metrics_{part}")
+            return self._rows(conn, _file(part))
         now = time.monotonic()
         read_at, rows = self._kept.get(part, (float("-inf"), ()))
         if now - read_at >= SLOW_SECONDS:
@@ -95,7 +95,7 @@ class Reader:
     def _slow(self, conn: psycopg.Connection[Any], part: str) -> Sequence[Row]:
         if part == "migrations":
             return [{"current": not pending(conn, self._schema)}]
-        return self._rows(conn, FILES.get(part, f"metrics_{part}"))
+        return self._rows(conn, _file(part))
 
     def _rows(self, conn: psycopg.Connection[Any], name: str) -> Sequence[Row]:
         """Run a statement in a transaction of its own: the bound must not outlive it behind a pooler."""
@@ -119,3 +119,7 @@ class Reader:
             if conn.closed:
                 raise
             log.debug("the statistics were not folded", extra={"error": error.diag.message_primary})
+
+
+def _file(part: str) -> str:
+    return part if part in DOCTORS else f"metrics_{part}"

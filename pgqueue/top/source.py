@@ -16,6 +16,8 @@ from psycopg.rows import dict_row, tuple_row
 
 from pgqueue.client import translate
 from pgqueue.errors import DatabaseUnavailable
+from pgqueue.listing import running
+from pgqueue.listing.jobs import PACKAGE
 from pgqueue.statements import statement
 from pgqueue.telling import reason_of
 
@@ -115,9 +117,16 @@ class Source:
     def _list(self, conn: psycopg.Connection[Any], name: str) -> list[Row] | None:
         try:
             with conn.transaction():
-                return conn.execute(statement("pgqueue.top", name, self._schema), {"most": MOST}).fetchall()
+                package, params = _LISTS[name]
+                return conn.execute(statement(package, name, self._schema), params).fetchall()
         except psycopg.errors.InsufficientPrivilege:  # a viewer's: jobs themselves are read by admins and workers
             return None
 
 
-_LISTS: Final = ("queues", "workers", "running", "dead")
+_MOST: Final = {"most": MOST}
+_LISTS: Final = {  # the package of each statement, and its parameters
+    "queues": ("pgqueue.top", _MOST),
+    "workers": ("pgqueue.top", _MOST),
+    "running": (PACKAGE, running.params(most=MOST)),
+    "dead": ("pgqueue.top", _MOST),
+}

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pgqueue.observe import doctor_server
 from pgqueue.observe.doctor import CHECKS, examine
 from pgqueue.observe.finding import Finding, Status
-from pgqueue.observe.patient import Patient
 from tests.sql.engine import Worker, enqueue, enqueue_many
 from tests.support.command import pgq
 
@@ -116,13 +116,19 @@ def test_missing_days_are_found(conn: "psycopg.Connection[Any]") -> None:
         assert status is expected, day
 
 
-def test_an_old_transaction_is_named(conn: "psycopg.Connection[Any]", connect: Connect) -> None:
+def test_an_old_transaction_is_named(
+    conn: "psycopg.Connection[Any]", connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = connect(autocommit=False, application_name="report")
     old.execute("select pg_current_xact_id()")
 
-    holders = [holder["what"] for holder in Patient(conn, "pgqueue").rows("horizon", minutes=0)]
+    soon = look(conn)["horizon"]
+    monkeypatch.setattr(doctor_server, "LONG_MINUTES", 0)
+    late = look(conn)["horizon"]
 
-    assert f"backend {old.info.backend_pid} (report, idle in transaction)" in holders
+    assert "(report" not in soon.detail
+    assert late.status is Status.WARNING
+    assert f"backend {old.info.backend_pid} (report, idle in transaction), for 0 min" in late.detail
 
 
 def test_a_check_that_may_not_look_or_takes_too_long_stops_no_other(

@@ -5,6 +5,7 @@ from collections import defaultdict
 from starlette.responses import Response
 
 from pgqueue.errors import JobNotFound
+from pgqueue.listing import running
 from pgqueue.listing.jobs import PACKAGE
 from pgqueue.ui.database import Reading, Row
 from pgqueue.ui.routing import Page
@@ -13,8 +14,6 @@ from pgqueue.ui.visit import Visit
 MOST = 500
 RUNNING = 2_000
 FIRST = 5  # running jobs shown for each in the list
-LINES = 400
-WINDOW = 20_000  # rows of all lines together
 
 
 async def workers(visit: Visit) -> Response:
@@ -51,11 +50,7 @@ async def worker(visit: Visit) -> Response:
 
 
 async def _running(read: Reading, worker_id: int | None) -> list[Row]:
-    found = await read.rows("lines", {"queue": None, "lines": LINES}, package=PACKAGE)
-    window = max(WINDOW // max(int(found[0]["pairs"]), 1), 100)
-    return await read.rows(
-        "running", {"now": read.now, "worker": worker_id, "lines": LINES, "window": window, "most": RUNNING}
-    )
+    return await read.rows("running", running.params(most=RUNNING, worker=worker_id), package=PACKAGE)
 
 
 ENTRIES = (
