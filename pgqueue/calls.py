@@ -171,6 +171,8 @@ def retry(job_id: int) -> Call[int]:
 
 def redrive(queue: str | None = None, task: str | None = None, limit: int | None = None) -> Call[int]:
     """Make dead jobs ready again; how many."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31):
+        raise ArgumentError(f"limit must be a whole number from 0, got {brief(limit)}")
     return Call("redrive", {"queue": _named(queue, "queue"), "task": _named(task, "task"), "limit": limit}, _value)
 
 

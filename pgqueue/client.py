@@ -97,17 +97,25 @@ class Client:
             await self._pools.aclose()
 
     def _execute(self, conn: psycopg.Connection[Any], call: Call[T]) -> T:
+        from psycopg import Cursor, RawCursor
         from psycopg.rows import tuple_row
 
-        with _translated(), conn.cursor(row_factory=tuple_row) as cursor:
+        made = conn.cursor(row_factory=tuple_row)
+        if isinstance(made, RawCursor):  # it takes $1 for the caller's statements, and no names for ours
+            made = Cursor(conn, row_factory=tuple_row)
+        with _translated(), made as cursor:
             cursor.execute(call.text(self._schema()), call.params)
             return call.read(cursor.fetchall())
 
     async def _aexecute(self, conn: psycopg.AsyncConnection[Any], call: Call[T]) -> T:
+        from psycopg import AsyncCursor, AsyncRawCursor
         from psycopg.rows import tuple_row
 
+        made = conn.cursor(row_factory=tuple_row)
+        if isinstance(made, AsyncRawCursor):
+            made = AsyncCursor(conn, row_factory=tuple_row)
         with _translated():
-            async with conn.cursor(row_factory=tuple_row) as cursor:
+            async with made as cursor:
                 await cursor.execute(call.text(self._schema()), call.params)
                 return call.read(await cursor.fetchall())
 

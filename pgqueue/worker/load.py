@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pgqueue.app import App
 from pgqueue.errors import AppImportError
+from pgqueue.telling import said_by
 
 
 def load_app(spec: str, cwd: str) -> App:
@@ -23,10 +24,9 @@ def load_app(spec: str, cwd: str) -> App:
         sys.path.insert(0, cwd)
     try:
         module = importlib.import_module(module_name)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise AppImportError(f"cannot import {module_name}: {type(error).__name__}: {error}{_place(error)}") from error
+    except BaseException as error:  # SystemExit too: the module may end itself where it is not the main one
+        said = f"{type(error).__name__}: {said_by(error)}{_place(error)}"
+        raise AppImportError(f"cannot import {module_name}: {said}") from error
     found = module
     for part in attribute.split("."):
         found = getattr(found, part, None)  # type: ignore[assignment]

@@ -66,9 +66,10 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop looking; waits for the thread."""
+        """Stop looking; waits for the thread, if it was started."""
         self._ended.set()
-        self._thread.join(1.0)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
 
     def _run(self) -> None:
         looked_at = time.monotonic()

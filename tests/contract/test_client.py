@@ -116,6 +116,21 @@ async def test_nothing_about_the_callers_connection_changes(side: Any, app: App)
     await side.on(mine, "close")
 
 
+async def test_a_connection_whose_cursors_take_other_placeholders_will_do(side: Any, app: App) -> None:
+    kinds = {
+        "sync": (psycopg.RawCursor, psycopg.ClientCursor),
+        "async": (psycopg.AsyncRawCursor, psycopg.AsyncClientCursor),
+    }
+    for kind in kinds[side.name]:
+        mine = await side.connect(cursor_factory=kind, autocommit=True)
+        task = app.named("greet").using(conn=mine, key=f"{kind}", meta={"a": "%s $1 'é"})
+
+        handle = await side.do(task, "enqueue", user_id=7)
+
+        assert await side.do(handle, "state") is State.READY
+        await side.on(mine, "close")
+
+
 async def test_bad_arguments_raise_before_any_sql(side: Any, app: App, conn: Any) -> None:
     mine = await side.connect()
     await side.on(mine, "execute", "create table business (n int)")
@@ -304,6 +319,17 @@ async def test_what_is_no_id_and_no_queue_leaves_the_transaction_as_it_is(
 
     with pytest.raises(ArgumentError, match=f"got {given!r}"):
         await side.do(app, verb, given, conn=conn)
+
+    assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    await side.on(conn, "close")
+
+
+@pytest.mark.parametrize("limit", ["5", -1, True, 2**31])
+async def test_what_is_no_limit_of_a_redrive_leaves_the_transaction_as_it_is(side: Any, app: App, limit: Any) -> None:
+    conn = await side.connect()
+
+    with pytest.raises(ArgumentError, match=f"limit must be a whole number from 0, got {limit!r}"):
+        await side.do(app, "redrive", limit=limit, conn=conn)
 
     assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     await side.on(conn, "close")

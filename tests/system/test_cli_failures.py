@@ -57,16 +57,37 @@ def test_a_worker_on_a_database_without_the_schema_says_so(empty_dsn: str, tmp_p
         ("shop_lacks:app", ("cannot import shop_lacks", "No module named 'stripe_nowhere'", "shop_lacks.py:2")),
         ("nowhere_at_all:app", ("cannot import nowhere_at_all", "No module named 'nowhere_at_all'")),
         ("shop_empty:app", ("app",)),
+        ("shop_leaves:app", ("cannot import shop_leaves: SystemExit: 0", "shop_leaves.py:2")),
+        ("shop_mute:app", ("cannot import shop_mute: Mute: (its message raised KeyboardInterrupt)", "shop_mute.py:3")),
     ],
 )
 def test_an_app_that_does_not_import_says_why(dsn: str, tmp_path: Path, module: str, named: tuple[str, ...]) -> None:
     tmp_path.joinpath("shop_lacks.py").write_text("x = 1\nimport stripe_nowhere\n")
     tmp_path.joinpath("shop_empty.py").write_text("x = 1\n")
+    tmp_path.joinpath("shop_leaves.py").write_text("import sys\nsys.exit(0)\n")
+    tmp_path.joinpath("shop_mute.py").write_text(
+        "class Mute(KeyboardInterrupt):\n    def __str__(self): raise KeyboardInterrupt\nraise Mute\n"
+    )
 
     result = pgq("work", module, cwd=tmp_path, PGQ_DSN=dsn)
 
     assert result.status == 3
     assert all(part in result.err for part in named)
+    assert "Traceback" not in result.err
+
+
+def test_a_schedule_whose_arguments_do_not_fit_its_task_says_so_and_is_not_tried_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("shop.py").write_text(
+        "from pgqueue import App\napp = App()\n@app.schedule('@daily')\n@app.task\ndef report(day: int): ...\n"
+    )
+
+    result = pgq("work", "shop", cwd=tmp_path, PGQ_DSN=dsn)
+
+    assert result.status == 2
+    assert 'pgq: schedule "shop.report": ' in result.err
+    assert "missing a required argument: 'day'" in result.err
     assert "Traceback" not in result.err
 
 
