@@ -18,13 +18,14 @@ from pgqueue.cli.root import tree
 
 Conn = psycopg.Connection[Any]
 
+ENQUEUE = (
+    "task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, group_key text, "
+    "max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, key_policy text, "
+    "key_period interval"
+)
+
 FUNCTIONS = {
-    "enqueue": (
-        "task text, args jsonb, queue text, priority integer, run_at timestamp with time zone, key text, "
-        "group_key text, max_attempts integer, timeout interval, expires_at timestamp with time zone, meta jsonb, "
-        "key_policy text, key_period interval",
-        "bigint",
-    ),
+    "enqueue": (ENQUEUE, "bigint"),
     "enqueue_many": ("jobs jsonb", "SETOF bigint"),
     "cancel": ("id bigint", "text"),
     "retry": ("id bigint", "bigint"),
