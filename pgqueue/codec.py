@@ -175,7 +175,22 @@ def _read_slowly(raw: bytes) -> Any:
     value = _decode(raw.decode())
     if b"\\u" in raw:  # json reads lone surrogates without a word, orjson and PostgreSQL refuse them
         json.dumps(value, ensure_ascii=False).encode()
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST_READ and _is_deeper(value, _DEEPEST_READ):
+        raise RecursionError(f"nested deeper than {_DEEPEST_READ} levels")
     return value
+
+
+_DEEPEST_READ = 1024  # as orjson; json's own limit is another in each version of Python
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inside = [value]
+    for _ in range(levels):
+        containers = (one.values() if isinstance(one, dict) else one for one in inside if isinstance(one, dict | list))
+        inside = [child for container in containers for child in container]
+        if not inside:
+            return False
+    return any(isinstance(one, dict | list) for one in inside)
 
 
 def storable(text: str, limit: int) -> str:

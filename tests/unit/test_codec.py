@@ -111,6 +111,16 @@ def test_the_deepest_value_allowed_passes() -> None:
     assert loads(dumps(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
 
 
+def test_both_readers_read_equally_deep() -> None:
+    deepest, deeper = ("[" * 1023 + '{"a":1}' + "]" * 1023).encode(), b"[" * 1025 + b"]" * 1025
+
+    assert loads(deepest) == codec._read_slowly(deepest)
+    with pytest.raises(InvalidArgument):
+        loads(deeper)
+    with pytest.raises(RecursionError):
+        codec._read_slowly(deeper)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "NaN", "[Infinity]", '"\\ud800"', "1" * 5000, "[" * 5000 + "]" * 5000, b"\xff", "\ud800", "01"]
 )
