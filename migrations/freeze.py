@@ -26,7 +26,8 @@ revision is of one of three kinds:
                 .tables.down.sql is run in a transaction: plain `drop index`.
 
 `python migrations/freeze.py --dump` migrates a database of its own and writes schema.sql, the readable sum of all
-revisions, with the pg_dump of the server that pgqueue.embedded finds (18: others word it otherwise).
+revisions, with the pg_dump of the server that pgqueue.embedded finds (18: others word it otherwise), and
+catalogue.json, the objects that `pgq doctor` expects.
 """
 
 import argparse
@@ -195,21 +196,33 @@ def _drops(text: str) -> Iterator[str]:
             yield f"drop {match['kind'].lower()} {exists}{match['name']};"
 
 
-def write_dump(file: Path = HERE / "schema.sql") -> None:
+def catalogue(dsn: str) -> str:
+    """Return the objects of the schema as `pgq doctor` compares them."""
+    import psycopg
+
+    from pgqueue.observe import blueprint
+    from pgqueue.observe.patient import Patient
+
+    with psycopg.connect(dsn) as conn:
+        return blueprint.write(blueprint.gather(Patient(conn, "pgqueue").catalogue()))
+
+
+def write_dump(root: Path = HERE) -> None:
     """Migrate a throw-away database and write down what came of it."""
     from pgqueue.embedded import Server
     from pgqueue.migrate import upgrade
 
     with Server() as server:
         upgrade(server.dsn())
-        file.write_text(dump(server.dsn()), encoding="utf-8")
+        (root / "schema.sql").write_text(dump(server.dsn()), encoding="utf-8")
+        (root / "catalogue.json").write_text(catalogue(server.dsn()), encoding="utf-8")
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="freeze this revision")
-    parser.add_argument("--dump", action="store_true", help="write schema.sql")
+    parser.add_argument("--dump", action="store_true", help="write schema.sql and catalogue.json")
     given = parser.parse_args()
     sys.path.insert(0, str(HERE.parent))
     try:

@@ -7,9 +7,10 @@ import typer
 
 from pgqueue.cli import failure, output
 from pgqueue.cli.command import command
+from pgqueue.cli.failure import Failed
 from pgqueue.cli.output import clean, print_json, print_line
 from pgqueue.cli.session import Session
-from pgqueue.errors import DatabaseUnavailable, MigrationsPending
+from pgqueue.errors import DatabaseUnavailable, InvalidArgument
 from pgqueue.observe.finding import Finding, Status
 
 SHOWN = {Status.OK: "ok", Status.WARNING: "warning", Status.FAILURE: "FAILURE"}
@@ -25,8 +26,15 @@ def doctor(
     dismiss_failovers: Annotated[
         bool, typer.Option("--dismiss-failovers", help="Say no more of what past failovers lost, and end.")
     ] = False,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Only print the statements that bring a drifted schema back, for psql.")
+    ] = False,
 ) -> int:
     """Examine the queue and its server. Exit status 1 when a check failed; warnings are for office hours."""
+    if sql and dismiss_failovers:
+        raise InvalidArgument("--sql only prints, --dismiss-failovers changes: one after the other")
+    if sql:
+        return _mend(session)
     if dismiss_failovers:
         return _dismiss(session)
     findings = list(_findings(session))
@@ -40,19 +48,34 @@ def doctor(
 def _findings(session: Session) -> Iterator[Finding]:
     """Examine in order; when one fails on which the others rest, they are left out."""
     try:
-        conn = session.conn
+        conn = session.connect()
     except DatabaseUnavailable as error:
         yield Finding("database", Status.FAILURE, str(error), "check the DSN, the server and the network in between")
         return
-    except MigrationsPending as error:
-        yield Finding("database", Status.OK, "reachable")
-        yield Finding("migrations", Status.FAILURE, str(error), "run `pgq migrate`")
-        return
     yield Finding("database", Status.OK, "reachable")
-    yield Finding("migrations", Status.OK, "current")
     from pgqueue.observe.doctor import examine
+    from pgqueue.observe.doctor_drift import migrations
+    from pgqueue.observe.patient import Patient
 
-    yield from examine(conn, session.schema)
+    verdict = migrations(Patient(conn, session.schema))
+    yield Finding("migrations", verdict.status, verdict.detail, verdict.remedy)
+    if verdict.status is not Status.FAILURE:
+        yield from examine(conn, session.schema)
+
+
+def _mend(session: Session) -> int:
+    """Print what the check `drift` would have somebody run."""
+    from pgqueue.observe import blueprint, mending
+    from pgqueue.observe.doctor_drift import differences, migrations
+    from pgqueue.observe.patient import Patient
+
+    patient = Patient(session.conn, session.schema)
+    verdict = migrations(patient)
+    if verdict.status is not Status.OK:
+        raise Failed(f"the schema is {verdict.detail}: {verdict.remedy}")
+    statements = mending.script(differences(blueprint.gather(patient.catalogue()), session.schema), session.schema)
+    print_json({"sql": statements}) if session.as_json else output.print_script("\n".join(statements))
+    return failure.DONE
 
 
 def _dismiss(session: Session) -> int:

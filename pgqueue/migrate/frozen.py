@@ -50,7 +50,7 @@ def _schema() -> str:
 
 
 def _run_file(file: Path) -> None:
-    _run_text(_rendered(file.read_text(encoding="utf-8"), _schema()), file.name)
+    _run_text(rendered(file.read_text(encoding="utf-8"), _schema()), file.name)
 
 
 def _run_text(text: str, name: str) -> None:
@@ -73,7 +73,7 @@ def _run_file_concurrently(file: Path) -> None:
 
     schema, migration = _schema(), op.get_context()
     with migration.autocommit_block():
-        for statement in concurrent.statements(_rendered(file.read_text(encoding="utf-8"), schema)):
+        for statement in concurrent.statements(rendered(file.read_text(encoding="utf-8"), schema)):
             if migration.as_sql:
                 migration.impl.static_output(f"{statement};")
             else:
@@ -84,7 +84,7 @@ def _driver(connection: object) -> session.Connection:
     return cast("session.Connection", cast("sqlalchemy.Connection", connection).connection.dbapi_connection)
 
 
-def _rendered(text: str, schema: str) -> str:
+def rendered(text: str, schema: str) -> str:
     """Render for a schema whose name may hold what ends a literal ('...') or a function's body ($tag$...$tag$)."""
     if "'" in schema:
         in_literal = identifier(schema).replace("'", "''")

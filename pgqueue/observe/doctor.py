@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pgqueue.observe import doctor_order, doctor_replication, doctor_server, doctor_work
+from pgqueue.observe import doctor_drift, doctor_order, doctor_replication, doctor_server, doctor_work
 from pgqueue.observe.finding import Finding, Verdict, warning
 from pgqueue.observe.patient import Patient
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 5
 
 CHECKS: tuple[tuple[str, Callable[[Patient], Verdict]], ...] = (
+    ("drift", doctor_drift.drift),
     ("server", doctor_server.server),
     ("durability", doctor_server.durability),
     ("pooler", doctor_server.pooler),

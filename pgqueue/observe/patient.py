@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from pgqueue import statements
+from pgqueue.schema import identifier
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,6 +31,12 @@ class Patient:
     def row(self, name: str, **params: Any) -> dict[str, Any]:
         """Run a statement of exactly one row."""
         return self.rows(name, **params)[0]
+
+    def catalogue(self) -> list[dict[str, Any]]:
+        """Read the objects of the schema, worded as the search path of the transaction says: ours alone."""
+        with self.conn.transaction():
+            self.conn.execute("select set_config('search_path', %s, true)", [f"{identifier(self.schema)}, pg_temp"])
+            return self.rows("catalogue")
 
     def sample(self, name: str, *, table: str) -> tuple[list[dict[str, Any]], float]:
         """Run a statement on a sample of a table's pages: its rows, and how much of the table was looked at, in per

@@ -148,7 +148,7 @@ def test_a_check_that_may_not_look_or_takes_too_long_stops_no_other(
     assert "not looked at" in found["leases"].detail
 
     monkeypatch.setattr("pgqueue.observe.doctor.TIMEOUT_SECONDS", 0.05)
-    slow = (("slow", lambda patient: patient.conn.execute("select pg_sleep(5)")), CHECKS[0])
+    slow = (("slow", lambda patient: patient.conn.execute("select pg_sleep(5)")), CHECKS[1])
     monkeypatch.setattr("pgqueue.observe.doctor.CHECKS", slow)
     found = look(conn)
     assert found["slow"].status is Status.WARNING
