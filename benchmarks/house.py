@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TABLES = (
     "queued_jobs, job_args, job_keys, finished_jobs, job_attempts, dead_jobs, worker_processes, cancel_requests, "
     "job_progress, paused_queues, limit_rules, lanes, permits, lane_waits, queue_policies, fair_weights, job_flows, "
-    "flow_nodes, flow_links, flow_deltas, statistics_minutes, statistics_sums, depth_minutes"
+    "flow_nodes, flow_links, flow_deltas, statistics_minutes, statistics_sums, depth_minutes, overall_minutes"
 )
 CHUNK = 10_000
 

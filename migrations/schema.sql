@@ -1646,6 +1646,10 @@ begin
       m.cancelled + excluded.cancelled, lost = m.lost + excluded.lost, snoozed = m.snoozed + excluded.snoozed, released = m.released +
       excluded.released, wait_seconds = m.wait_seconds + excluded.wait_seconds, run_seconds = m.run_seconds + excluded.run_seconds, wait_buckets =
       pgqueue.sum_buckets(m.wait_buckets, excluded.wait_buckets), run_buckets = pgqueue.sum_buckets(m.run_buckets, excluded.run_buckets)
+  ), overall as (
+    insert into pgqueue.overall_minutes as m (minute, succeeded, failed)
+    select s.minute, sum(s.succeeded), sum(s.failed + s.dead + s.lost) from minutes s group by s.minute
+    on conflict (minute) do update set succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed
   ), grown as (
     insert into pgqueue.statistics_sums as m (queue, task, succeeded, failed, dead, cancelled, lost, snoozed, released, wait_seconds, wait_buckets, run_seconds, run_buckets)
     select s.queue, s.task, s.succeeded, s.failed, s.dead, s.cancelled, s.lost, s.snoozed, s.released, s.wait_seconds, s.wait_buckets, s.run_seconds, s.run_buckets
@@ -3551,6 +3555,10 @@ begin
   from pgqueue.depth_minutes p
   where p.minute = _last and p.scheduled + p.blocked + p.ready + p.running + p.dead > 0 and not exists (select from now n where n.queue = p.queue);
   get diagnostics _noted = row_count;
+  insert into pgqueue.overall_minutes as m (minute, lag_seconds)
+  select d.minute, max(coalesce(d.oldest_due_seconds, 0)) from pgqueue.depth_minutes d where d.minute = sample_depths.minute group by d.minute
+  on conflict (minute) do update set lag_seconds = excluded.lag_seconds;
+  delete from pgqueue.overall_minutes m where m.minute < _oldest;
   update pgqueue.statistics_state s set sampled_minute = sample_depths.minute;
   delete from pgqueue.depth_minutes d using (select x.minute, x.queue from pgqueue.depth_minutes x where x.minute < _oldest order by x.minute limit 20000) o
   where d.minute = o.minute and d.queue = o.queue;
@@ -5519,6 +5527,19 @@ CREATE VIEW pgqueue.limits AS
     r.changed_at
    FROM (pgqueue.limit_rules r
      LEFT JOIN pgqueue.lanes l ON (((l.kind = 'limit'::text) AND (l.name = r.name))));
+CREATE TABLE pgqueue.overall_minutes (
+    minute timestamp with time zone NOT NULL,
+    succeeded bigint DEFAULT 0 NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    lag_seconds double precision
+)
+WITH (fillfactor='60');
+CREATE VIEW pgqueue.overall_history AS
+ SELECT minute,
+    succeeded,
+    failed,
+    lag_seconds
+   FROM pgqueue.overall_minutes m;
 CREATE VIEW pgqueue.partitions AS
  SELECT (p.relname)::text AS name,
     to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS day,
@@ -5876,6 +5897,8 @@ ALTER TABLE ONLY pgqueue.lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (kind, name, key);
 ALTER TABLE ONLY pgqueue.limit_rules
     ADD CONSTRAINT limit_rules_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pgqueue.overall_minutes
+    ADD CONSTRAINT overall_minutes_pkey PRIMARY KEY (minute);
 ALTER TABLE ONLY pgqueue.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY pgqueue.permits
@@ -6495,6 +6518,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.limit_rules TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.limits TO pgqueue_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.overall_minutes TO pgqueue_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pgqueue.overall_minutes TO pgqueue_admin;
+GRANT SELECT ON TABLE pgqueue.overall_history TO pgqueue_worker;
+GRANT SELECT ON TABLE pgqueue.overall_history TO pgqueue_viewer;
+GRANT SELECT ON TABLE pgqueue.overall_history TO pgqueue_admin;
 GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_worker;
 GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_viewer;
 GRANT SELECT ON TABLE pgqueue.partitions TO pgqueue_admin;

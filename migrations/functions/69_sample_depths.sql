@@ -24,6 +24,10 @@ begin
   from pgqueue.depth_minutes p
   where p.minute = _last and p.scheduled + p.blocked + p.ready + p.running + p.dead > 0 and not exists (select from now n where n.queue = p.queue);
   get diagnostics _noted = row_count;
+  insert into pgqueue.overall_minutes as m (minute, lag_seconds)
+  select d.minute, max(coalesce(d.oldest_due_seconds, 0)) from pgqueue.depth_minutes d where d.minute = sample_depths.minute group by d.minute
+  on conflict (minute) do update set lag_seconds = excluded.lag_seconds;
+  delete from pgqueue.overall_minutes m where m.minute < _oldest;
   update pgqueue.statistics_state s set sampled_minute = sample_depths.minute;
   delete from pgqueue.depth_minutes d using (select x.minute, x.queue from pgqueue.depth_minutes x where x.minute < _oldest order by x.minute limit 20000) o
   where d.minute = o.minute and d.queue = o.queue;

@@ -16,3 +16,9 @@ from pgqueue.statistics_sums s;
 create view pgqueue.depth_history as
 select d.minute, d.queue, d.scheduled, d.blocked, d.ready, d.running, d.dead, d.oldest_due_seconds, d.estimated
 from pgqueue.depth_minutes d;
+
+-- All queues together: what attempts came to, failed, dead and lost as one, and how long the oldest due job had waited, null where no depth was
+-- noted. A row a minute. 7 days.
+create view pgqueue.overall_history as
+select m.minute, m.succeeded, m.failed, m.lag_seconds
+from pgqueue.overall_minutes m;

@@ -336,6 +336,7 @@ from pgqueue.dead_jobs d
 left join pgqueue.job_args a on a.id = d.id and a.day = d.args_day;
 -- functions/69_view_statistics.sql
 -- gone
+drop view pgqueue.overall_history;
 drop view pgqueue.depth_history;
 drop view pgqueue.statistics_totals;
 drop view pgqueue.statistics;
@@ -1937,7 +1938,7 @@ alter table pgqueue.worker_processes drop column version, drop column stuck, dro
 drop table pgqueue.incident_log;
 drop table pgqueue.compatibility;
 drop index pgqueue.dead_jobs_time;
-drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes;
+drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes, pgqueue.overall_minutes;
 drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
 drop table pgqueue.attempt_lines;

@@ -5,7 +5,7 @@ alter table pgqueue.worker_processes drop column version, drop column stuck, dro
 drop table pgqueue.incident_log;
 drop table pgqueue.compatibility;
 drop index pgqueue.dead_jobs_time;
-drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes;
+drop table pgqueue.statistics_minutes, pgqueue.statistics_sums, pgqueue.statistics_state, pgqueue.depth_minutes, pgqueue.overall_minutes;
 drop table pgqueue.audit_log;
 drop table pgqueue.queue_quotas cascade;  -- its sequences, which it owns
 drop table pgqueue.attempt_lines;

@@ -117,6 +117,15 @@ create table pgqueue.depth_minutes (
   primary key (minute, queue)
 );
 
+-- All queues together, a row a minute, for charts of a week (view overall_history): what attempts came to, and how long the oldest due job had
+-- waited when depths were noted. Of 1,000 queues the other tables have ten million rows a week.
+create table pgqueue.overall_minutes (
+  minute      timestamptz primary key,
+  succeeded   bigint      not null default 0,
+  failed      bigint      not null default 0,  -- failed, dead or lost
+  lag_seconds double precision
+) with (fillfactor = 60);
+
 -- How far the fold has come, one row: the history up to folded_to is in the statistics; how much time the next window may cover; the last
 -- sample of depths; how many ranges of a day's history have summaries in their BRIN indexes.
 create table pgqueue.statistics_state (

@@ -47,14 +47,14 @@ WORKERS = {
 READ_ONLY_FOR_WORKERS = {"compatibility", "fair_weights", "paused_queues", "queue_policies", "queue_quotas", "settings"}
 TABLES = {
     "attempt_lines", "failovers", "failover_jobs", "incident_log",
-    "depth_minutes", "statistics_minutes", "statistics_state", "statistics_sums",
+    "depth_minutes", "overall_minutes", "statistics_minutes", "statistics_state", "statistics_sums",
     "cancel_requests", "dead_jobs", "finished_jobs", "flow_deltas", "flow_links", "flow_nodes", "job_args",
     "job_attempts", "job_flows", "job_keys", "job_progress", "job_schedules", "job_steps", "lane_waits", "lanes",
     "limit_rules", "permits", "queued_jobs", "schedule_ticks", "worker_processes",
 } | READ_ONLY_FOR_WORKERS  # fmt: skip
 VIEWS = {
     "attempt_logs", "attempts", "audit", "flow_jobs", "flows", "jobs", "limits", "permit_holders", "queues", "schedules", "steps", "unknown_tasks", "workers",
-    "depth_history", "partitions", "statistics", "statistics_totals", "worker_incidents",
+    "depth_history", "overall_history", "partitions", "statistics", "statistics_totals", "worker_incidents",
 }  # fmt: skip
 CONTENTS = {"args", "meta", "result", "error", "lines"}
 

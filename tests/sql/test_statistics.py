@@ -118,6 +118,10 @@ def test_totals_are_all_minutes_together(conn: Conn) -> None:
     minutes = f"select queue, task, {', '.join(f'sum({name})::bigint' for name in OUTCOMES)} from pgqueue.statistics group by 1, 2 order by 1, 2"
     totals = f"select queue, task, {', '.join(OUTCOMES)} from pgqueue.statistics_totals order by 1, 2"
     assert rows(conn, totals) == rows(conn, minutes)
+    of_all = "select minute, sum(succeeded), sum(failed + dead + lost) from pgqueue.statistics group by 1 having sum(succeeded + failed + dead + lost) > 0 order by 1"
+    overall = "select minute, succeeded, failed from pgqueue.overall_history where succeeded + failed > 0 order by 1"
+    assert rows(conn, overall) == rows(conn, of_all)
+    assert scalar(conn, "select sum(failed) from pgqueue.overall_history") > 0
 
 
 def test_what_is_committed_late_counts_while_the_fold_has_not_passed_its_time(
@@ -200,11 +204,16 @@ def test_a_sample_a_minute_of_queues_that_hold_jobs_or_just_did(conn: Conn, work
     sample(2)
 
     assert column(conn, "select ready from pgqueue.depth_history order by minute") == [1, 0]
+    waited = rows(
+        conn, "select minute, max(coalesce(oldest_due_seconds, 0)) from pgqueue.depth_history group by 1 order by 1"
+    )
+    assert rows(conn, "select minute, lag_seconds from pgqueue.overall_history order by 1") == waited
+    assert waited[0][1] > 0
 
 
 def test_statistics_and_samples_are_kept_for_7_days(conn: Conn) -> None:
     some_day(conn, 1, lambda: fold(conn))
-    for table in ("statistics_minutes", "depth_minutes"):
+    for table in ("statistics_minutes", "depth_minutes", "overall_minutes"):
         conn.execute(f"update pgqueue.{table} set minute = minute - interval '7 days'")
     totals = rows(conn, "select * from pgqueue.statistics_totals")
     conn.execute("update pgqueue.statistics_state set sampled_minute = '-infinity'")
@@ -213,6 +222,7 @@ def test_statistics_and_samples_are_kept_for_7_days(conn: Conn) -> None:
     conn.execute("select pgqueue.sample_depths(date_trunc('minute', now()) + interval '1 minute')")
 
     assert scalar(conn, "select count(*) from pgqueue.statistics") == 0
+    assert scalar(conn, "select count(*) from pgqueue.overall_history") == 1
     assert column(conn, "select distinct queue from pgqueue.depth_history where queue = 'kept'") == ["kept"]
     assert scalar(conn, "select max(minute) - min(minute) from pgqueue.depth_history").total_seconds() == 0
     assert rows(conn, "select * from pgqueue.statistics_totals") == totals

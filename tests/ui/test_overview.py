@@ -21,7 +21,9 @@ def history(conn: "psycopg.Connection[Any]") -> None:
     good, bad = (leases := worker.step().leases)[:3], leases[3]
     worker.step(0, done=good, outcomes=[bad.outcome("dead", error={"type": "E", "message": "m"})])
     wait_until(lambda: folded(conn) == 4)
-    conn.execute("update pgqueue.statistics_minutes set minute = date_trunc('minute', now()) - interval '1 min'")
+    conn.execute("delete from pgqueue.overall_minutes where succeeded + failed = 0")
+    for table in ("statistics_minutes", "overall_minutes"):
+        conn.execute(f"update pgqueue.{table} set minute = date_trunc('minute', now()) - interval '1 min'")
 
 
 def folded(conn: "psycopg.Connection[Any]") -> int:
