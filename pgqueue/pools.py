@@ -8,8 +8,10 @@ is tested when it is taken, so that a restart or failover of the server costs a 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
+import weakref
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -41,6 +43,7 @@ class Pools:
         self._dsn = dsn
         self._size = size
         self._timeout_seconds = timeout_seconds
+        self._at_exit = False
         self._start()
 
     def _start(self) -> None:
@@ -93,6 +96,7 @@ class Pools:
             if self._sync is None:
                 dsn = self._address()
                 psycopg.connect(dsn, **_CONNECT).close()  # the pool would retry a wrong password in silence
+                self._close_at_exit()
                 self._sync = psycopg_pool.ConnectionPool(
                     dsn,
                     kwargs=_CONNECT,
@@ -137,6 +141,14 @@ class Pools:
             await pool.close()
         await asyncio.to_thread(self.close)
 
+    def _close_at_exit(self) -> None:
+        """From Python 3.13 on the pool's threads cannot end any more when the interpreter does: it would wait for each
+        of them in vain, 5 s long.
+        """
+        if not self._at_exit:
+            self._at_exit = True
+            atexit.register(_close, weakref.ref(self))
+
     def _address(self) -> str:
         dsn = self._dsn()
         if dsn.startswith(EMBEDDED):
@@ -175,3 +187,8 @@ class Pools:
 
 
 _INHERITED: list[Any] = []
+
+
+def _close(pools: weakref.ref[Pools]) -> None:
+    if (found := pools()) is not None:
+        found.close()

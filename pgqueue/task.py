@@ -284,8 +284,8 @@ def code_of(fn: Any) -> Any:
 
 
 def name_of(code: Any) -> str:
-    """Return module.qualname, with the file's stem for a script that is run as __main__. Raises ConfigError for what
-    has no name of its own: a lambda, a partial, an object that can be called.
+    """Return module.qualname. Raises ConfigError for what has no name of its own: a lambda, a partial, an object that
+    can be called.
     """
     if getattr(code, "__name__", "<lambda>") == "<lambda>":
         raise ConfigError(f'@app.task: {brief(code)} has no name of its own; give it one: app.task(name="...")')
@@ -293,12 +293,13 @@ def name_of(code: Any) -> str:
 
 
 def home_of(fn: Any) -> str:
-    """Return where the code of a task is, as module.qualname."""
+    """Return where the code of a task is, as module.qualname; a module that is run goes by what it is imported as."""
     code = code_of(fn)
     module = code.__module__
     if module == "__main__":
-        file = getattr(sys.modules.get("__main__"), "__file__", None)
-        module = Path(file).stem if file else module
+        main = sys.modules.get("__main__")
+        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        module = spec.name if spec else Path(file).stem if file else module  # `python -m shop.tasks` has a spec
     return f"{module}.{code.__qualname__}"
 
 

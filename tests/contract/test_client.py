@@ -1,11 +1,13 @@
 """What the Python surface promises, held by the same tests for the sync and for the async client."""
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -511,6 +513,17 @@ def test_a_program_that_never_closes_its_app_ends_quietly(dsn: str, conn: Any) -
 
     assert (done.returncode, done.stderr) == (0, "")
     assert count(conn) == 1
+
+
+def test_an_app_that_is_forgotten_is_not_kept_for_the_end_of_the_program(dsn: str) -> None:
+    app = App(dsn).open()
+    app.close()
+    pools = weakref.ref(app.client.pools)
+
+    del app
+    gc.collect()
+
+    assert pools() is None
 
 
 def in_child(work: Callable[[], str]) -> str:

@@ -358,14 +358,21 @@ def test_a_role_that_may_not_signal_the_listener_still_rescues(connect: Connect,
 
 
 def test_i7_leases_are_told_by_the_databases_clock_even_in_an_old_transaction(connect: Connect, conn: Conn) -> None:
-    """now() is the transaction's begin: a rescuer that began before the heartbeat must not see it as old, nor the reverse."""
-    rescuer = connect(autocommit=False)
-    rescuer.execute("select now()")
-    worker = Worker(conn, lease="1 hour")
+    """now() is the transaction's begin: what has run out since then is over, and a heartbeat is as of when it is told."""
+    old = connect(autocommit=False)
+    old.execute("select now()")
+    healthy, beating, over = Worker(conn, lease="1 hour"), Worker(conn, lease="1 hour"), Worker(conn, lease="1 hour")
+    ended = "update pgqueue.worker_processes set heartbeat_at = clock_timestamp() - lease where id = any (%s)"
+    conn.execute(ended, [[beating.id, over.id]])
+    old.execute("select pgqueue.beat(%s, 0)", [beating.id])
 
-    assert rescue(rescuer) == []
-    rescuer.commit()
-    assert worker.beat() == []
+    lost = [row["worker_id"] for row in rescue(old)]
+    age = "select clock_timestamp() - heartbeat_at < clock_timestamp() - now() from pgqueue.worker_processes where id = %s"
+    fresh = scalar(old, age, beating.id)
+    old.commit()
+
+    assert (lost, fresh) == ([over.id], True)
+    assert healthy.beat() == []
 
 
 def work(on: Conn, stop: threading.Event) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,6 +142,19 @@ def test_a_task_may_be_registered_with_another_app_too(app: App) -> None:
 
     assert second.name == first.name
     assert second.is_async
+
+
+@pytest.mark.parametrize("how", [["shop/jobs.py"], ["-m", "shop.jobs"], ["-m", "shop"]])
+def test_a_module_that_is_run_names_its_tasks_as_where_it_is_imported(tmp_path: Path, how: list[str]) -> None:
+    code = "from pgqueue import App\napp = App()\n@app.task\ndef f(): ...\nif __name__ == '__main__': print(f.name)\n"
+    package = tmp_path / "shop"
+    package.mkdir()
+    for name in ("__init__", "__main__", "jobs"):
+        package.joinpath(f"{name}.py").write_text("" if name == "__init__" else code)
+
+    said = subprocess.run([sys.executable, *how], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert said.strip() == {"shop/jobs.py": "jobs.f", "shop.jobs": "shop.jobs.f", "shop": "shop.__main__.f"}[how[-1]]
 
 
 def test_an_annotation_that_is_unknown_at_run_time_is_named(app: App) -> None:
