@@ -1,6 +1,7 @@
 """`pgq flows`, `pgq limits` and what `pgq queues` says about shares, run as people and scripts run them."""
 
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -19,6 +20,24 @@ def flow(conn: Conn) -> tuple[int, list[int]]:
     given = json.dumps({"kind": "chain", "name": "sums", "jobs": jobs})
     ((flow_id, ids),) = conn.execute("select * from pgqueue.enqueue_flow(%s)", [given]).fetchall()
     return flow_id, ids
+
+
+def test_a_search_for_flows_that_ends_early_says_so_and_where_to_go_on(dsn: str, conn: Any) -> None:
+    rare = conn.execute(
+        "insert into pgqueue.job_flows (id, kind, created_at, cancelled_at) values (1, 'batch', now(), now()) returning id"
+    ).fetchone()[0]
+    conn.execute(
+        "insert into pgqueue.job_flows (id, kind, created_at) select 1 + i, 'batch', now() from generate_series(1, 3100) i"
+    )
+
+    first = pgq("flows", "ls", "--state", "cancelled", "--json", PGQ_DSN=dsn)
+    on = re.findall(r"there may be more; go on with --before (\d+)", first.err)
+    found = pgq("flows", "ls", "--state", "cancelled", "--before", *on, "--json", PGQ_DSN=dsn)
+    page = pgq("flows", "ls", "--limit", "2", "--json", PGQ_DSN=dsn)
+
+    assert (first.json, on) == ([], ["102"])
+    assert ([flow["id"] for flow in found.json], found.err) == ([rare], "")
+    assert ([flow["id"] for flow in page.json], page.err) == ([3101, 3100], "")
 
 
 def test_flows_are_listed_and_shown(dsn: str, flow: tuple[int, list[int]]) -> None:
