@@ -70,10 +70,8 @@ def ls(
     rows = [{name: row[name] for name in FIELDS} for row in found if row["hit"]]
     print_json(rows) if session.as_json else output.print_table(rows, COLUMNS, empty="no such flow")
     if found and found[-1]["ended"]:
-        on = f"go on with --before {found[-1]['id']}"
-        failure.say(
-            f"stopped after counting the jobs of many flows, to be kind to the database: there may be more; {on}"
-        )
+        stopped = "stopped after counting the jobs of many flows, to be kind to the database"
+        failure.say(f"{stopped}: there may be more; go on with --before {found[-1]['id']}")
 
 
 def show_flow(
