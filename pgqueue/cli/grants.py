@@ -51,7 +51,7 @@ def grants(
     Needs the role that owns the schema, and to make roles CREATEROLE. --sql prints what somebody else can run instead.
     """
     _check(kind, to, contents=contents, apply=apply)
-    rows = session.rows("grants")
+    rows = session.rows("grants", package="pgqueue.observe")
     if kind is not None and to is not None:
         role = next(row["role"] for row in rows if row["kind"] == kind)
         statements = _admission(session, role, to, contents=contents)
@@ -112,14 +112,14 @@ def _show(session: Session, rows: list[dict[str, object]], *, apply: bool) -> No
                 f"this role may not make {', '.join(map(str, refused))}: it lacks CREATEROLE; "
                 "have an administrator run the output of `pgq grants --sql`"
             )
-        rows = session.rows("grants")
+        rows = session.rows("grants", package="pgqueue.observe")
     if session.as_json:
         print_json(rows)
         return
     output.print_table(rows, COLUMNS, empty="")
     if any(row["missing"] for row in rows):
         print_line("run `pgq grants --apply` as the schema's owner, or have an administrator run what `--sql` prints")
-    owner = session.rows("grants_owner", {"schema": session.schema})[0]
+    owner = session.rows("grants_owner", {"schema": session.schema}, package="pgqueue.observe")[0]
     if owner["superuser"]:
         print_line(
             f'the schema belongs to "{owner["owner"]}", a superuser, with whose rights enqueue runs: '

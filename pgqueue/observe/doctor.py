@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pgqueue.observe import doctor_drift, doctor_order, doctor_replication, doctor_server, doctor_work
+from pgqueue.observe import (
+    doctor_access,
+    doctor_drift,
+    doctor_order,
+    doctor_plans,
+    doctor_replication,
+    doctor_server,
+    doctor_tables,
+    doctor_time,
+    doctor_work,
+)
 from pgqueue.observe.finding import Finding, Verdict, warning
 from pgqueue.observe.patient import Patient
 
@@ -26,11 +36,18 @@ CHECKS: tuple[tuple[str, Callable[[Patient], Verdict]], ...] = (
     ("durability", doctor_server.durability),
     ("pooler", doctor_server.pooler),
     ("notifications", doctor_server.notifications),
+    ("clock", doctor_time.clock),
+    ("permissions", doctor_access.permissions),
     ("horizon", doctor_server.horizon),
+    ("autovacuum", doctor_tables.autovacuum),
+    ("bloat", doctor_tables.bloat),
+    ("plans", doctor_plans.plans),
     ("partitions", doctor_server.partitions),
     ("workers", doctor_work.workers),
     ("stuck", doctor_work.stuck),
     ("tasks", doctor_work.tasks),
+    ("schedules", doctor_time.schedules),
+    ("statistics", doctor_time.statistics),
     ("replication", doctor_replication.replication),
     ("failover", doctor_replication.failover),
     ("leases", doctor_order.leases),

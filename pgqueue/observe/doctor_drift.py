@@ -51,10 +51,10 @@ def drift(patient: Patient) -> Verdict:
         )
     objects = blueprint.gather(patient.catalogue())
     found = differences(objects, patient.schema)
-    unguarded = patient.row("quota_trigger")["unguarded"]
+    unguarded, unseen = _unguarded(patient)
     loose = _quotas(unguarded)
     if not found and not loose:
-        return ok(f"{len(objects)} objects are as this version makes them")
+        return ok(f"{len(objects)} objects are as this version makes them{unseen}")
     told = [str(one) for one in sorted(found, key=lambda one: not one.grave)]
     more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     said = "; ".join(told[:SHOWN] + more + loose)
@@ -83,6 +83,15 @@ def _remedy(found: list[Difference], unguarded: list[str], schema: str) -> str:
     return (
         "`pgq doctor --sql` prints statements that mend this: read them, and run them with psql as the schema's owner"
     )
+
+
+def _unguarded(patient: Patient) -> tuple[list[str], str]:
+    """Queues whose quota nobody guards; and what to say where this role may not read the quotas."""
+    try:
+        with patient.conn.transaction():
+            return patient.row("quota_trigger")["unguarded"], ""
+    except psycopg.errors.InsufficientPrivilege:
+        return [], "; this role may not read quotas"
 
 
 def _quotas(unguarded: list[str]) -> list[str]:

@@ -24,9 +24,18 @@ class Patient:
         self.conn = conn
         self.schema = schema
 
+    @property
+    def quoted(self) -> str:
+        """The schema as SQL names it."""
+        return identifier(self.schema)
+
     def rows(self, name: str, **params: Any) -> list[dict[str, Any]]:
         """Run the statement `sql/NAME.sql`. Raises psycopg.Error."""
         return self.conn.cursor(row_factory=dict_row).execute(statement(name, self.schema), params).fetchall()
+
+    def run(self, name: str) -> None:
+        """Run a statement that returns no rows."""
+        self.conn.execute(statement(name, self.schema), {})
 
     def row(self, name: str, **params: Any) -> dict[str, Any]:
         """Run a statement of exactly one row."""
@@ -35,7 +44,7 @@ class Patient:
     def catalogue(self) -> list[dict[str, Any]]:
         """Read the objects of the schema, worded as the search path of the transaction says: ours alone."""
         with self.conn.transaction():
-            self.conn.execute("select set_config('search_path', %s, true)", [f"{identifier(self.schema)}, pg_temp"])
+            self.conn.execute("select set_config('search_path', %s, true)", [f"{self.quoted}, pg_temp"])
             return self.rows("catalogue")
 
     def sample(self, name: str, *, table: str) -> tuple[list[dict[str, Any]], float]:

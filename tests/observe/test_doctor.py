@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import psycopg
 
 Connect = Callable[..., "psycopg.Connection[Any]"]
-SETTINGS = {"durability"}  # the tests' own server is fast and not durable
+SETTINGS = {"durability", "permissions"}  # the tests' own server is fast, not durable, and a superuser's
 LATE = "update pgqueue.queued_jobs set run_at = clock_timestamp() - interval '1 minute'"
 
 
@@ -31,12 +31,42 @@ def test_a_busy_queue_in_order_is_fine(conn: "psycopg.Connection[Any]") -> None:
         enqueue(conn)
     leases = worker.claim(10)
     worker.done(*leases[:3])
+    _operate(conn)
 
     found = look(conn)
 
     assert len(leases) > 3
     assert {name for name, finding in found.items() if finding.status is not Status.OK} <= SETTINGS
     assert list(found) == [name for name, _ in CHECKS]
+
+
+def _operate(conn: "psycopg.Connection[Any]") -> None:
+    """What operators and time rightly do to a schema."""
+    conn.execute(
+        "select pgqueue.set_queue('mail', max_depth => 10, fair => true), pgqueue.set_queue('it''s', max_depth => 5)"
+    )
+    conn.execute("select pgqueue.make_partitions((clock_timestamp() at time zone 'UTC')::date - 30, 60)")
+    conn.execute("alter table pgqueue.job_args detach partition pgqueue.job_args_" + _day(conn, -30))  # type: ignore[arg-type]
+    conn.execute("alter table pgqueue.queued_jobs set (fillfactor = 60, autovacuum_vacuum_threshold = 500)")
+    conn.execute("alter index pgqueue.queued_jobs_claim set (fillfactor = 80)")
+    conn.execute("alter table pgqueue.queued_jobs alter queue set statistics 500")
+    conn.execute("comment on table pgqueue.queued_jobs is 'ours'; alter sequence pgqueue.job_ids cache 32")
+    conn.execute("update pgqueue.settings set retention = '30 days'; grant usage on schema pgqueue to pg_monitor")
+
+
+def _day(conn: "psycopg.Connection[Any]", days: int) -> str:
+    query = "select to_char(now() at time zone 'UTC' + make_interval(days => %s), 'YYYYMMDD')"
+    return str((conn.execute(query, [days]).fetchone() or [""])[0])
+
+
+def test_a_viewer_may_look_at_most_of_it_and_is_never_told_of_a_failure(conn: "psycopg.Connection[Any]") -> None:
+    conn.execute("set role pgqueue_viewer")
+
+    found = look(conn)
+
+    assert {name for name, finding in found.items() if finding.status is Status.FAILURE} <= SETTINGS
+    looked = {name for name, finding in found.items() if "not looked at" not in finding.detail}
+    assert looked >= {"drift", "durability", "clock", "partitions", "autovacuum", "bloat", "schedules", "tasks"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pgqueue.observe.patient import Patient
 from tests.sql.engine import Conn, enqueue
 from tests.support.command import pgq
 
-SETTINGS = {"durability"}  # the tests' own server is fast and not durable
+SETTINGS = {"durability", "permissions"}  # the tests' own server is fast, not durable, and a superuser's
 HARMS = [
     ("drop index pgqueue.queued_jobs_claim", "index queued_jobs_claim is missing"),
     ("drop index pgqueue.finished_jobs_id", "index finished_jobs_id is missing"),
