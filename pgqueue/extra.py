@@ -20,5 +20,9 @@ def require(module: str, *, extra: str, for_what: str) -> ModuleType:
         if (error.name or "").partition(".")[0] != missing:
             raise
         said = f'{for_what} needs the package "{missing.replace("_", "-")}", which the extra "{extra}" brings'
-        how = f"pip install 'pgqueue[{extra}]' (or, in a checkout, pip install -e '.[{extra}]')"
-        raise ConfigError(f"{said}: {how}") from None
+        raise ConfigError(f"{said}: {install(extra)}") from None
+
+
+def install(extra: str) -> str:
+    """Say how to install an extra. Never by the name alone: on PyPI that is somebody else's package."""
+    return f"pip install 'PATH/TO/pgqueue[{extra}]' (in a checkout: pip install -e '.[{extra}]')"

@@ -10,8 +10,8 @@ from pgqueue.cli.command import command
 from pgqueue.cli.session import Session
 from pgqueue.dsn import LIBPQ_VARIABLES
 from pgqueue.errors import ConfigError
+from pgqueue.extra import install
 
-_EXTRA = "pip install 'pgqueue[demo]' (or, in a checkout, pip install -e '.[demo]')"
 _ONLY = typer.Option(
     metavar="CHAPTERS", help="Play only these, separated by commas: signup, video, accounts, nights, payments, api."
 )
@@ -29,7 +29,7 @@ def demo(session: Session, *, only: Annotated[str | None, _ONLY] = None) -> int:
     from rich.console import Console
 
     if find_spec("aiosmtpd") is None:
-        raise ConfigError(f"the demo needs its SMTP server, aiosmtpd, which is not installed: {_EXTRA}")
+        raise ConfigError(f"the demo needs its SMTP server, aiosmtpd, which is not installed: {install('demo')}")
     from pgqueue.demo import run
 
     chapters = [name.strip() for name in (only or "").split(",") if name.strip()]

@@ -12,6 +12,7 @@ from pgqueue.cli.command import callback, command, group
 from pgqueue.cli.output import print_json, print_line
 from pgqueue.cli.session import Session
 from pgqueue.errors import ConfigError
+from pgqueue.extra import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,5 +139,5 @@ def _service(**options: Any) -> "tuple[Callable[[str, str, Service], None], Serv
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"starlette", "jinja2", "markupsafe", "uvicorn"}:
             raise
-        raise ConfigError(f"pgq ui needs {error.name}: install pgqueue[ui]") from error
+        raise ConfigError(f"pgq ui needs {error.name}: {install('ui')}") from error
     return run, Service.of(**options)

@@ -27,6 +27,7 @@ def __getattr__(name: str) -> Any:
         if (error.name or "").partition(".")[0] not in {"starlette", "jinja2", "markupsafe"}:
             raise
         from pgqueue.errors import ConfigError
+        from pgqueue.extra import install
 
-        raise ConfigError(f"the dashboard needs {error.name}: install pgqueue[ui]") from error
+        raise ConfigError(f"the dashboard needs {error.name}: {install('ui')}") from error
     return Dashboard

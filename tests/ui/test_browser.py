@@ -130,6 +130,42 @@ def test_the_overview_follows_what_happens(stage: Stage) -> None:
         assert watch.wrong == []
 
 
+def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage) -> None:
+    again = "htmx.trigger(document.querySelector('[data-live]'), 'live')"
+    with support.opened(stage.browser, stage.base) as (page, _):
+        page.goto("/queues")
+        note = page.locator("#stale")
+        page.route("**/queues", lambda route: route.abort())
+        page.evaluate(again)
+        note.wait_for(state="visible")
+        assert re.fullmatch(r"Not refreshed since [\d:]{8} UTC: the dashboard does not answer\.", note.inner_text())
+
+        page.unroute("**/queues")
+        page.route("**/queues", lambda route: route.fulfill(status=503))
+        page.evaluate(again)
+        page.wait_for_function("document.getElementById('stale').textContent.includes('answers 503')")
+        page.unroute("**/queues")
+        page.evaluate(again)
+
+        note.wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("path", ["/", "/queues", "/dead", "/jobs/{job}", "/queues/{queue}", "/schedules", "/audit"])
+def test_long_texts_do_not_widen_a_phone(path: str, stage: Stage) -> None:
+    queue = "q" * 150
+    if not scalar(stage.conn, DEAD, queue):
+        sink(stage.conn, queue, 1, error="app.errors." + "Very" * 60 + "LongError")
+    job = scalar(stage.conn, "select max(id) from pgqueue.dead_jobs where queue = %s", queue)
+    with support.opened(stage.browser, stage.base, "phone") as (page, watch):
+        page.goto(path.format(job=job, queue=queue))
+
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+        current = page.locator(".top nav [aria-current]").bounding_box()
+        assert current is not None
+        assert 0 <= current["x"] <= support.SIZES["phone"]["width"] - current["width"]
+        assert watch.wrong == []
+
+
 def test_a_queue_is_paused_and_resumed(stage: Stage) -> None:
     paused = "select count(*) from pgqueue.paused_queues where queue = 'bulk'"
     with support.opened(stage.browser, stage.base) as (page, watch):
@@ -179,13 +215,13 @@ def test_dead_letters_are_redriven_in_bulk_after_a_look_at_their_number(javascri
         assert watch.wrong == []
 
 
-def sink(conn: "psycopg.Connection[Any]", queue: str, count: int) -> None:
+def sink(conn: "psycopg.Connection[Any]", queue: str, count: int, *, error: str = "ValueError") -> None:
     """Let so many jobs of a queue die."""
     conn.execute("select count(pgqueue.enqueue('t', queue => %s)) from generate_series(1, %s)", (queue, count))
     worker = Worker(conn, queues=[queue], tasks=["t"])
-    error = {"type": "ValueError", "message": "no"}
+    told = {"type": error, "message": "no"}
     leases = worker.step(1000, queue=queue).leases
-    worker.step(0, queue=queue, outcomes=[lease.outcome("dead", error=error) for lease in leases])
+    worker.step(0, queue=queue, outcomes=[lease.outcome("dead", error=told) for lease in leases])
 
 
 def _name(path: str) -> str:

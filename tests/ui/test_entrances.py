@@ -1,5 +1,6 @@
 """The other ways in: a proxy's header, believed from its address alone, and the application that we are mounted in."""
 
+import sys
 from collections.abc import Callable
 
 import httpx
@@ -8,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Mount
 
+from pgqueue.cli.ui import _service
 from pgqueue.errors import ConfigError
 from pgqueue.ui import Dashboard
 from pgqueue.ui.entrance import HeaderEntrance, Proxies
@@ -112,3 +114,15 @@ async def test_an_error_of_the_applications_function_lets_nobody_in(dashboards: 
 
     assert answer.status_code == 500
     assert "canary" not in answer.text
+
+
+def test_a_missing_extra_is_not_asked_for_by_a_name_that_is_another_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install 'pgqueue[ui]'` would fetch somebody else's package from PyPI."""
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "pgqueue.ui.serve", raising=False)
+
+    with pytest.raises(ConfigError) as refused:
+        _service(listen="127.0.0.1:0")
+
+    assert "uvicorn" in str(refused.value)
+    assert "install 'PATH/TO/pgqueue[ui]'" in str(refused.value)

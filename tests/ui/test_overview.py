@@ -1,5 +1,6 @@
 """The overview: what it shows is what the statistics say, and ten who look cost no more than one."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,30 @@ async def test_a_part_is_answered_alone(
     assert shown in answer
     assert left_out not in answer
     assert "<html" not in answer
+
+
+@pytest.mark.parametrize("page", ["/", "/queues"])
+async def test_a_queue_that_nobody_serves_is_marked(page: str, conn: Any, browse: Browse) -> None:
+    enqueue(conn, "t", queue="served")
+    enqueue(conn, "t", queue="idle", delay="1 hour")
+    Worker(conn, queues=["served"], tasks=["t"])
+    assert "no worker" not in (await browse().get(page)).text
+
+    enqueue(conn, "t", queue="alone")
+
+    seen = (await browse().get(page)).text
+    assert seen.count("no worker") == 2  # the badge's word, and the state that colours it
+    assert re.search(r"alone</a>.*no worker", seen, re.DOTALL)
+
+
+async def test_a_queue_whose_workers_do_not_know_its_task_says_so(conn: Any, browse: Browse) -> None:
+    enqueue(conn, "tpyo", queue="q")
+    conn.execute("update pgqueue.queued_jobs set run_at = run_at - interval '1 minute'")
+    Worker(conn, queues=["q"], tasks=["t"])
+
+    seen = (await browse("vera", "viewer").get("/queues/q")).text
+
+    assert 'knows the task <a href="/jobs?queue=q&amp;task=tpyo">tpyo</a>' in seen
 
 
 async def test_ten_who_look_cost_one_query(

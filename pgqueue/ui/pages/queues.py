@@ -32,6 +32,7 @@ async def queue(visit: Visit) -> Response:
         minutes = await read.rows("queue_minutes", params)
         lanes = await read.rows("queue_lanes", {**params, "most": LANES + 1, "count_to": COUNT_TO})
         workers = await read.rows("queue_workers", params)
+        unknown = await read.rows("queue_unknown", params)
         now = read.now
     return visit.page(
         "queue.html",
@@ -45,6 +46,7 @@ async def queue(visit: Visit) -> Response:
         more_lanes=len(lanes) > LANES,
         count_to=COUNT_TO,
         workers=workers,
+        unknown=unknown,
         now=now,
     )
 

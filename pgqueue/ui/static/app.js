@@ -20,6 +20,11 @@
     root.dispatchEvent(new CustomEvent("pgq:theme"));
   });
 
+  // On a narrow window the navigation is scrolled to where one is.
+  const here = document.querySelector(".top nav [aria-current]");
+  const list = here && here.closest("ul");
+  if (list) list.scrollLeft = here.offsetLeft - list.offsetLeft - (list.clientWidth - here.offsetWidth) / 2;
+
   // A part is left alone while nobody looks, or while somebody marks text, types or has a menu open in it.
   function isBusy(part) {
     if (document.hidden) return true;

@@ -39,6 +39,13 @@
     output.textContent = place === null ? said(figure, last(values)) : clock(data.at[place]) + "  " + said(figure, values[place]);
   }
 
+  // A value between gaps is no line: it is drawn as a point.
+  function lone(u, place) {
+    const values = u.data[place];
+    const is = function (at) { return values[at] !== null && values[at] !== undefined; };
+    return values.map(function (_, at) { return at; }).filter(function (at) { return is(at) && !is(at - 1) && !is(at + 1); });
+  }
+
   function draw(figure) {
     const plot = figure.querySelector(".plot");
     const kind = figure.dataset.kind;
@@ -58,7 +65,7 @@
         Object.assign({ space: 60, size: 26, values: "{HH}:{mm}" }, axis, board.dataset.source.includes("week") ? { values: "{MM}-{DD}" } : { values: "{HH}:{mm}" }, { grid: { show: false } }),
         Object.assign({ space: 28, size: 46 }, axis, { values: function (u, values) { return values.map(function (value) { return said(figure, value); }); } }),
       ],
-      series: [{}, { stroke: line, width: 1.5, fill: line + "22", points: { show: false }, spanGaps: false }],
+      series: [{}, { stroke: line, width: 1.5, fill: line + "22", points: { show: true, size: 4, filter: lone }, spanGaps: false }],
       hooks: { setCursor: [function (u) { tell(figure, u.cursor.idx === undefined ? null : u.cursor.idx); }] },
     }, [data.at, data[figure.dataset.chart]], plot));
     describe(figure);
