@@ -852,9 +852,9 @@ begin
       select k.key, coalesce(f.weight, 1) as weight from keys k left join pgqueue.fair_weights f on f.queue = deal.queue and f.key = k.key
       where k.key is not null
     )
-    select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ()))
-                  - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = s.key) as room
-    from shares s
+    select d.key, d.share,
+           d.share - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = d.key) as room
+    from (select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ())) as share from shares s) d
   loop
     continue when _key.room <= 0;
     select array_agg(c.id) into _ids
@@ -868,7 +868,9 @@ begin
     select array_agg(g.job_id) into _ids from gone g;
     continue when _ids is null;
     insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
-    update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
+    update pgqueue.queued_jobs j set run_at = at - make_interval(secs => greatest(0.001 * (1 - i.place / _key.share), 0))
+    from (select x.id, row_number() over (order by x.priority, x.id) as place from pgqueue.queued_jobs x where x.id = any (_ids)) i
+    where j.id = any (_ids) and j.id = i.id;
   end loop;
 end $$;
 CREATE FUNCTION pgqueue.declare_limits(definitions jsonb) RETURNS TABLE(name text, verdict text)

@@ -1481,7 +1481,8 @@ end $$;
 
 -- Deals out the shares of a fair queue: of each key's line as many jobs as its weight says, in proportion to what the others with
 -- work get, so many that `wanted` jobs can be claimed. What was dealt and not claimed yet counts. A key without work gives its
--- share to the others. One dealer at a time, nobody waits for it.
+-- share to the others. Claims take fewer than are dealt, so the jobs of a deal are dated within its last millisecond, each at its place in
+-- its key's share: any part of a deal, taken in that order, is in proportion too. One dealer at a time, nobody waits for it.
 -- Locks: the queue's lane if it can be had at once, then jobs in line that can be had at once.
 create or replace function pgqueue.deal(queue text, wanted integer, at timestamptz) returns void
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -1504,9 +1505,9 @@ begin
       select k.key, coalesce(f.weight, 1) as weight from keys k left join pgqueue.fair_weights f on f.queue = deal.queue and f.key = k.key
       where k.key is not null
     )
-    select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ()))
-                  - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = s.key) as room
-    from shares s
+    select d.key, d.share,
+           d.share - (select count(*) from pgqueue.permits p where p.kind = 'fair' and p.name = deal.queue and p.key = d.key) as room
+    from (select s.key, s.weight * greatest(1, ceil(deal.wanted::float8 / sum(s.weight) over ())) as share from shares s) d
   loop
     continue when _key.room <= 0;
     select array_agg(c.id) into _ids
@@ -1520,7 +1521,9 @@ begin
     select array_agg(g.job_id) into _ids from gone g;
     continue when _ids is null;
     insert into pgqueue.permits (job_id, kind, name, key, granted_at) select i, 'fair', queue, _key.key, at from unnest(_ids) i;
-    update pgqueue.queued_jobs j set run_at = at where j.id = any (_ids);
+    update pgqueue.queued_jobs j set run_at = at - make_interval(secs => greatest(0.001 * (1 - i.place / _key.share), 0))
+    from (select x.id, row_number() over (order by x.priority, x.id) as place from pgqueue.queued_jobs x where x.id = any (_ids)) i
+    where j.id = any (_ids) and j.id = i.id;
   end loop;
 end $$;
 -- functions/46_gate.sql

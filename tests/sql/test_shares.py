@@ -41,6 +41,20 @@ def test_weights_share_in_proportion_also_one_by_one(conn: Conn, worker: Worker)
     assert seen == {"big": 30, "small": 10}
 
 
+def test_weights_share_in_proportion_whatever_the_sizes_of_the_claims(conn: Conn, worker: Worker) -> None:
+    fair(conn, big=3)
+    owner = tenants(conn, big=600, small=600)
+
+    seen: Counter[str] = Counter()
+    for size in (5, 21, 7, 2, 13, 50, 1, 9, 17, 5, 5, 5, 33, 23, 23, 21):
+        found = worker.step(size).leases
+        seen.update(owner[lease.id] for lease in found)
+        worker.done(*found)
+
+    assert seen.total() == 240
+    assert abs(seen["small"] - 60) <= 3
+
+
 def test_a_key_without_work_leaves_its_share_to_the_others(conn: Conn, worker: Worker) -> None:
     fair(conn, idle=1000)
     tenants(conn, a=30)

@@ -55,6 +55,13 @@ async def test_a_request_from_elsewhere_is_refused(name: str, browse: Browse) ->
     assert {header: answer.headers.get(header) for header in HEADERS} == dict(HEADERS)
 
 
+async def test_of_two_host_names_neither_is_believed(browse: Browse) -> None:
+    for hosts in ([HOST, "evil.example"], ["evil.example", HOST]):
+        answer = await browse(headers={}).get("/", headers=[("host", host) for host in hosts])
+
+        assert answer.status_code == 421, hosts
+
+
 async def test_a_form_of_ours_is_let_through(browse: Browse) -> None:
     for headers in (FROM_OUR_PAGE, {"origin": f"http://{HOST}"}, {"sec-fetch-site": "same-origin"}):
         answer = await browse(headers=headers).post("/no-such-page", data={"a": "b"})

@@ -28,6 +28,7 @@ LET_IN: dict[str, tuple[str, Headers, str | None]] = {
     "from loopback, which is not the proxy": ("127.0.0.1", [(USER, "ada")], None),
     "no header": ("10.1.2.3", [], None),
     "an empty header": ("10.1.2.3", [(USER, " ")], None),
+    "a user by the name of a group": ("10.1.2.3", [(USER, "group:ops")], "viewer"),
     "two headers": ("10.1.2.3", [(USER, "bob"), (USER, "ada")], None),
     "no address": ("nonsense", [(USER, "ada")], None),
     "forwarded for the proxy": ("10.9.9.9", [(USER, "ada"), ("x-forwarded-for", "10.1.2.3")], None),

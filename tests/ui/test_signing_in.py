@@ -189,6 +189,16 @@ async def test_signing_out_takes_the_cookie_away(place: Place) -> None:
     assert not await place.is_in()
 
 
+async def test_a_copy_of_the_cookie_ends_with_signing_out(place: Place) -> None:
+    await place.sign_in()
+    copy = place.client.cookies[COOKIE]
+    await place.client.post("/logout", data={"": ""})
+
+    place.wear(copy)
+
+    assert not await place.is_in()
+
+
 async def test_no_password_gets_into_a_log(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 

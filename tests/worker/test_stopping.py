@@ -19,6 +19,21 @@ from tests.support.waiting import wait_until
 from tests.worker.conftest import Connect, Jobs, Start
 
 
+def test_a_thread_that_was_told_to_stop_and_returns_nothing_has_not_done_its_work(
+    app: App, start: Start, the: Jobs
+) -> None:
+    @app.task(timeout=timedelta(seconds=0.2), max_attempts=1)
+    def stops(ctx: Context, answer: str | None) -> str | None:
+        wait_until(lambda: ctx.cancelled)
+        return answer
+
+    nothing, done = stops.enqueue(None), stops.enqueue("done all the same")
+    start(app)
+
+    assert the.wait(nothing, "dead")["error"]["type"].endswith("TimedOut")
+    assert the.wait(done, "succeeded")["result"] == "done all the same"
+
+
 def test_an_async_handler_is_cancelled_at_its_timeout(app: App, start: Start, the: Jobs) -> None:
     seen: list[str] = []
 
