@@ -20,7 +20,7 @@ import httpx
 from benchmarks import fill
 from benchmarks.harness import Run, main
 from pgqueue.ui import Dashboard
-from pgqueue.ui.database import Reading
+from pgqueue.ui.database import PACKAGE, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,10 +160,12 @@ async def _deep(client: httpx.AsyncClient, address: str) -> str:
 def _time_statements(clock: Clock) -> None:
     rows = Reading.rows
 
-    async def timed(self: Reading, name: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    async def timed(
+        self: Reading, name: str, params: Mapping[str, Any] | None = None, *, package: str = PACKAGE
+    ) -> list[dict[str, Any]]:
         began = time.perf_counter()
         try:
-            return await rows(self, name, params)
+            return await rows(self, name, params, package=package)
         finally:
             clock.seconds += time.perf_counter() - began
 

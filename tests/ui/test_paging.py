@@ -81,6 +81,22 @@ def test_a_walk_that_finds_little_goes_on_where_it_ended() -> None:
     assert ids(ask(tables, Cursor.start(2))) == [45, 40]  # of the table that was seen as a whole
 
 
+def test_the_last_id_says_where_to_go_on_when_all_tables_were_looked_at_down_to_it() -> None:
+    seen = ask([Table(range(11, 20)), Table(range(1, 9), fits=[], window=2)], Cursor.start(2))
+    unseen = ask([Table(range(11, 20), fits=[], window=2), Table(range(1, 9))], Cursor.start(2))
+
+    assert (ids(seen), seen.is_level) == ([19, 18, 17], True)
+    assert (ids(unseen), unseen.is_level) == ([8, 7, 6], False)
+    for sheet, wanted in ((seen, [16, 15, 14]), (unseen, [5, 4, 3])):
+        assert ids(ask([Table(range(11, 20), fits=range(11, 20) if sheet is seen else []), Table(range(1, 9))],
+                       Cursor.read(str(sheet.older), None, tables=2)))[:3] == wanted  # fmt: skip
+
+
+def test_a_single_id_stands_for_every_table() -> None:
+    assert Cursor.read("7", None, tables=3) == Cursor((7, 7, 7))
+    assert str(Cursor.start(2)) == "top.top"
+
+
 def test_the_way_up_ends_at_the_top() -> None:
     tables = [Table(range(1, 6))]
 
