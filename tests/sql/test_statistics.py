@@ -191,6 +191,16 @@ def test_the_keeper_folds_and_takes_samples(conn: Conn, worker: Worker) -> None:
     assert rows(conn, "select queue, ready, estimated from pgqueue.depth_history") == [("default", 1, False)]
 
 
+def test_a_minute_of_all_queues_has_what_ended_and_the_sample(conn: Conn, worker: Worker) -> None:
+    enqueue(conn)
+    worker.done(*worker.claim())
+    enqueue(conn)
+
+    fold(conn)
+
+    assert rows(conn, "select sum(succeeded), count(lag_seconds) from pgqueue.overall_history") == [(1, 1)]
+
+
 def test_a_sample_a_minute_of_queues_that_hold_jobs_or_just_did(conn: Conn, worker: Worker) -> None:
     job = enqueue(conn)
 
