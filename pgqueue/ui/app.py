@@ -137,11 +137,14 @@ class Dashboard:
                         return self._stranger(request)
                     visitor = found
                     if not visitor.may(role):
+                        _log.warning("role too low", extra={"actor": visitor.name, "path": request.scope["path"]})
                         return self._error(
                             request, visitor, 403, f"This takes the role {role}; you are {visitor.role}."
                         )
                 form = await form_of(request) if request.method == "POST" else {}
                 return await handler(Visit(request, visitor, self.site, form))
+            except HTTPException as error:
+                return self._refused(request, error)
             except Exception as error:  # noqa: BLE001 - the last one who can make a page of it
                 return self._failed(request, visitor, error)
 
@@ -155,6 +158,14 @@ class Dashboard:
         return self._error(
             request, _NOBODY, 401, "Sign in first." if self.site.entrance.has_form else "You are not let in."
         )
+
+    def _refused(self, request: Request, error: HTTPException) -> Response:
+        """Answer as the application's `authenticate` wants: a page with its status, or the way to its own form."""
+        if error.status_code < 400 and request.headers.get("hx-request") == "true":  # a part of a page leads nowhere
+            return self._error(request, _NOBODY, 401, "Sign in first.")
+        response = self._error(request, _NOBODY, error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
 
     def _failed(self, request: Request, visitor: Visitor, error: Exception) -> Response:
         status, said = _described(error, changing=request.method not in SAFE)
@@ -176,6 +187,8 @@ class Dashboard:
         )
         try:
             visitor = await self.site.entrance.visitor(request)
+        except HTTPException as refusal:
+            return self._refused(request, refusal)
         except Exception as failure:  # noqa: BLE001 - as in endpoint
             return self._failed(request, _NOBODY, failure)
         return self._error(request, visitor or _NOBODY, error.status_code, said)

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 TOLD_COOKIE = "pgq_told"  # what was done, shown once on the page after it
 _LARGEST_ID = 2**63 - 1
 _LONGEST_VALUE = 512  # characters of a filter
+_LONGEST_TOLD = 320  # characters; each may take 12 in a cookie, which browsers drop above 4096
 BODY_SECONDS = 10.0  # for a form to arrive
 
 
@@ -114,7 +115,7 @@ class Visit:
     def done(self, message: str, *, to: str) -> Response:
         """Answer a change: go to a page (a path of ours with its query) and say there what was done."""
         response = RedirectResponse(to, 303)
-        self._cookie(response, TOLD_COOKIE, quote(message[:500]), seconds=60)
+        self._cookie(response, TOLD_COOKIE, quote(message[:_LONGEST_TOLD]), seconds=60)
         return response
 
     def confirm(
@@ -176,7 +177,7 @@ class Visit:
         from urllib.parse import unquote
 
         told = self.request.cookies.get(TOLD_COOKIE)
-        return unquote(told)[:500] if told else None
+        return unquote(told)[:_LONGEST_TOLD] if told else None
 
     def _cookie(self, response: Response, name: str, value: str, *, seconds: int) -> None:
         self.site.set_cookie(self.request, response, name, value, seconds=seconds)

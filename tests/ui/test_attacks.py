@@ -15,6 +15,7 @@ from pgqueue.ui.entrance import HeaderEntrance, PasswordEntrance, Proxies
 from pgqueue.ui.passwords import Account, PasswordFile, hashed
 from pgqueue.ui.sessions import COOKIE, Sessions
 from pgqueue.ui.visitor import Role
+from pgqueue.version import VERSION
 from tests.sql.engine import Worker, column, enqueue
 from tests.ui.conftest import FROM_OUR_PAGE, HOST, Browse
 from tests.ui.routes import address
@@ -65,9 +66,11 @@ async def test_a_viewer_does_not_learn_what_meta_says_of_a_schedule(conn: Any, b
 async def test_the_audit_log_does_not_say_which_error_was_asked_for(conn: Any, browse: Browse) -> None:
     (job,) = die(conn, error="CanaryError")
 
+    asked = await browse().get("/dead/redrive?error=CanaryError")
+    assert "CanaryError" in asked.text, "who asks has just named it"
     await browse().post("/dead/redrive", data={"error": "CanaryError", "upto": str(job)})
 
-    assert [line[3] for line in audit(conn)] == ["dead letters of with a certain error"]
+    assert [line[3] for line in audit(conn)] == ["dead letters with a certain error"]
     assert "Canary" not in (await browse("vera", "viewer").get("/audit")).text
 
 
@@ -187,6 +190,31 @@ async def test_settings_that_are_wrong_are_told_to_the_log_alone(
     assert answer.status_code == 500
     assert "canary" not in answer.text
     assert any("canary" in str(getattr(record, "said", "")) for record in caplog.records)
+
+
+async def test_a_stranger_is_not_told_the_version(
+    people: PasswordFile, browse: Browse, dashboards: Callable[..., Dashboard]
+) -> None:
+    client = browse(dashboard=dashboards(entrance=PasswordEntrance(people, Sessions())))
+
+    assert VERSION not in (await client.get("/login")).text
+    assert VERSION not in (await client.get("/nothing")).text
+
+
+async def test_who_tries_more_than_his_role_is_noted(
+    world: dict[str, Any], browse: Browse, caplog: pytest.LogCaptureFixture
+) -> None:
+    await browse("vera", "viewer").post("/actions/queues/pause", data={"queue": "mail"})
+
+    assert [record.__dict__["actor"] for record in caplog.records if record.message == "role too low"] == ["vera"]
+
+
+async def test_what_was_done_is_told_whatever_the_name(browse: Browse) -> None:
+    """Browsers drop cookies of more than 4096 characters."""
+    answer = await browse().post("/actions/queues/pause", data={"queue": "\U0001f600" * 120})
+
+    assert answer.status_code == 303
+    assert len(answer.headers["set-cookie"].partition(";")[0]) <= 4096
 
 
 # --- sessions ---

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount
 
@@ -115,6 +116,31 @@ async def test_an_error_of_the_applications_function_lets_nobody_in(dashboards: 
 
     assert answer.status_code == 500
     assert "canary" not in answer.text
+
+
+async def test_the_application_may_send_strangers_to_its_own_form(dashboards: Callable[..., Dashboard]) -> None:
+    def who(_: Request) -> tuple[str, str]:
+        raise HTTPException(303, headers={"location": "/login?next=/ops/queue/"})
+
+    async with await mounted(dashboards(authenticate=who, hosts=None)) as client:
+        pages = [await client.get(f"/ops/queue/{page}") for page in ("", "audit", "no-such-page")]
+        part = await client.get("/ops/queue/queues", headers={"hx-request": "true"})
+        change = await client.post("/ops/queue/actions/queues/pause", data={"queue": "mail"})
+
+    assert {(page.status_code, page.headers["location"]) for page in pages} == {(303, "/login?next=/ops/queue/")}
+    assert part.status_code == 401, "its form has no place in a part of a page"
+    assert change.status_code == 303
+
+
+async def test_the_application_may_refuse_with_words_of_its_own(dashboards: Callable[..., Dashboard]) -> None:
+    def who(_: Request) -> tuple[str, str]:
+        raise HTTPException(403, "Only for the <night> shift.")
+
+    async with await mounted(dashboards(authenticate=who, hosts=None)) as client:
+        answer = await client.get("/ops/queue/audit")
+
+    assert answer.status_code == 403
+    assert "Only for the &lt;night&gt; shift." in answer.text
 
 
 def test_a_missing_extra_is_not_asked_for_by_a_name_that_is_another_projects(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,8 @@ async def ask_redrive(visit: Visit) -> Response:
     """Say how many dead letters would be put back, before it is done."""
     asked, count = await _count(visit)
     held = f" {count['held']} of them would stay, because another job holds their key." if count["held"] else ""
-    text = f"This makes the dead letters {_told(asked)} ready again, as if they had never failed.{held}{_reach(count)}"
+    which = _told(asked, to_log=False)
+    text = f"This makes the dead letters {which} ready again, as if they had never failed.{held}{_reach(count)}"
     return _ask(visit, asked, count, title="Retry dead letters?", text=text, path="/dead/redrive", verb="Retry them")
 
 
@@ -65,7 +66,8 @@ async def ask_delete(visit: Visit) -> Response:
         if count["needed"]
         else ""
     )
-    text = f"This deletes the dead letters {_told(asked)} with all they carry, for good.{needed}{_reach(count)}"
+    which = _told(asked, to_log=False)
+    text = f"This deletes the dead letters {which} with all they carry, for good.{needed}{_reach(count)}"
     return _ask(visit, asked, count, title="Delete dead letters?", text=text, path="/dead/delete", verb="Delete them")
 
 
@@ -199,11 +201,14 @@ def _fields(asked: Filters) -> dict[str, str | None]:
     return filters.fields(asked.of())
 
 
-def _told(asked: Filters) -> str:
-    """Say which, for people and for the audit log: names, never what jobs carry."""
-    named = [f'{name} "{value}"' for name, value in _fields(asked).items() if value is not None and name not in CARRIED]
-    carried = [f"with a certain {word}" for name, word in CARRIED.items() if getattr(asked, name)]
-    return "of " + ", ".join([*named, *carried]) if named or carried else "of all queues"
+def _told(asked: Filters, *, to_log: bool = True) -> str:
+    """Say which, for the audit log, or for who asks, who has just named it: what jobs carry is not for the log."""
+    hidden = CARRIED if to_log else {}
+    given = {name: value for name, value in _fields(asked).items() if value is not None}
+    named = [f'{name} "{value}"' for name, value in given.items() if name not in hidden]
+    carried = [f"a certain {word}" for name, word in hidden.items() if name in given]
+    of, with_ = f"of {', '.join(named)}" if named else "", f"with {' and '.join(carried)}" if carried else ""
+    return f"{of} {with_}".strip() or "of all queues"
 
 
 def _reason(row: Mapping[str, Any]) -> str:
