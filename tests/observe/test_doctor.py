@@ -197,6 +197,23 @@ def test_it_looks_at_a_sample_of_a_large_table(
     assert "% of the table looked at" in found.detail
 
 
+def test_no_check_reads_a_large_table_from_end_to_end(conn: "psycopg.Connection[Any]") -> None:
+    query = """select relname, seq_scan from pg_stat_user_tables
+               where relname in ('queued_jobs', 'job_keys', 'dead_jobs') or relname ~ '^(job_args|finished_jobs)_'"""
+    worker = Worker(conn)
+    enqueue_many(conn, [{"task": "t", "key": f"k{number}"} for number in range(3000)])
+    worker.done(*worker.claim(1000))
+    conn.execute(LATE)
+    conn.execute("analyze")
+    conn.execute("select pg_stat_force_next_flush()")
+    before = conn.execute(query).fetchall()
+
+    look(conn)
+
+    conn.execute("select pg_stat_force_next_flush()")
+    assert conn.execute(query).fetchall() == before
+
+
 def test_the_command_speaks_text_and_json_and_its_status_says_whether_a_check_failed(
     conn: "psycopg.Connection[Any]", dsn: str
 ) -> None:

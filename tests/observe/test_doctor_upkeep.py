@@ -175,6 +175,20 @@ def test_settings_that_spoil_plans_are_taken_back_where_they_were_made(
     assert after.status is Status.OK
 
 
+def test_a_jit_for_everything_is_a_warning(connect: Connect) -> None:
+    conn = connect()
+    conn.execute(
+        f'alter database "{conn.info.dbname}" set jit_above_cost = 10; alter database "{conn.info.dbname}" set jit = on'.encode()
+    )
+
+    found = ask(connect(), doctor_plans.plans)
+
+    assert found.status is Status.WARNING
+    assert "jit_above_cost is 10" in found.detail
+    follow(conn, found)
+    assert ask(connect(), doctor_plans.plans).status is Status.OK
+
+
 def test_clocks_that_disagree_are_a_warning(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
     agreed = ask(conn, doctor_time.clock)
     monkeypatch.setattr(doctor_time, "now", lambda: time.time() - 61)

@@ -11,5 +11,5 @@ select distinct l.queue from lines l
 where not exists (select from pgqueue.paused_queues p where p.queue = l.queue)
   and not exists (select from pgqueue.workers w where w.alive and l.queue = any (w.queues))
   and exists (select from pgqueue.queued_jobs j where not j.suspect and j.queue = l.queue and j.priority = l.priority
-              and j.run_at < clock_timestamp() - interval '10 s' and j.worker_id is null)
+              and j.run_at < statement_timestamp() - interval '10 s' and j.worker_id is null)
 order by l.queue
