@@ -70,6 +70,16 @@ def test_many_jobs_are_estimated_and_small_queues_among_them_exact(conn: Conn, m
         assert abs((row["oldest"] - many[name]["oldest"]).total_seconds()) < 0.5, "the oldest due job is looked up"
 
 
+@pytest.mark.usefixtures("many")
+def test_a_running_job_at_the_front_of_a_large_table_is_not_the_oldest_due(conn: Conn) -> None:
+    conn.execute(
+        "update pgqueue.queued_jobs set run_at = now() - interval '1 day' where queue = 'small' and worker_id is not null"
+    )
+    waiting = "select min(run_at) from pgqueue.queued_jobs where queue = 'small' and worker_id is null"
+
+    assert abs((depths(conn)["small"]["oldest"] - scalar(conn, waiting)).total_seconds()) < 5
+
+
 def test_with_many_dead_rows_the_index_is_left_alone(conn: Conn, many: dict[str, dict[str, Any]]) -> None:
     conn.execute("alter table pgqueue.queued_jobs set (autovacuum_enabled = off)")
     conn.execute(MANY.replace("-i, case when i % 5", "-100000 - i, case when i % 5").replace("%s", "210000"))
