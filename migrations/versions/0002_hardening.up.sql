@@ -2554,7 +2554,7 @@ language sql immutable parallel safe
 return 16 - width_bucket(- seconds, array[-1800, -300, -60, -30, -10, -5, -2.5, -1, -0.5, -0.25, -0.1, -0.05, -0.025, -0.01, -0.005]::double precision[]);
 -- functions/69_depths.sql
 -- Every queue that has unfinished jobs or dead letters, is paused, or is served by a worker: its jobs by state and how long its oldest due job
--- has waited, now. Bounded, whatever there is (benchmarks/numbers.py: 9 ms of CPU time with 5,000,000 jobs of 10 queues, 28 of 1,000):
+-- has waited, now. Bounded, whatever there is (benchmarks/numbers.py: 9 ms with 5,000,000 jobs of 10 queues, 25 with 1,000):
 --   a table of up to 1,200 pages is read as it is, and all is exact;
 --   of a larger one 300 pages are drawn at random and what is on them scaled up. Queues that seem small are counted through the index of the
 --   claims, up to a bound on rows that they share: those that end below it are exact, the rest are `estimated`.
