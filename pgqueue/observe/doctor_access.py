@@ -58,7 +58,7 @@ def _owner(patient: Patient) -> Verdict:
             f'the schema belongs to "{facts["owner"]}", a superuser, with whose rights enqueue runs',
             "let a role of its own own it: migrate as that role, or reassign what is there (SECURITY.md)",
         )
-    return ok(f'the schema belongs to "{facts["owner"]}", no superuser; roles are complete')
+    return ok(f'the schema belongs to "{facts["owner"]}", no superuser; no role lacks rights')
 
 
 def _statements(remedies: list[str]) -> str:

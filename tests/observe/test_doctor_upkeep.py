@@ -219,11 +219,12 @@ def owned(conn: Conn) -> Iterator[str]:
 def test_doors_that_stand_open_to_everybody_are_a_failure(conn: Conn) -> None:
     conn.execute("grant create on schema pgqueue to public; grant insert, select on pgqueue.queued_jobs to public")
     conn.execute("grant execute on function pgqueue.enqueue to public")
+    conn.execute("create function pgqueue.fresh() returns int language sql return 1")  # for everybody, as servers do
 
     found = ask(conn, doctor_access.permissions)
 
     assert found.status is Status.FAILURE
-    assert "create on schema; execute on enqueue; insert, select on queued_jobs" in found.detail
+    assert "create on schema; execute on enqueue; execute on fresh; insert, select on queued_jobs" in found.detail
     follow(conn, found)
     assert "PUBLIC" not in ask(conn, doctor_access.permissions).detail
 
@@ -279,11 +280,13 @@ def test_a_schedule_that_does_not_tick_is_told(conn: Conn) -> None:
 def test_statistics_that_stand_still_are_told_when_somebody_should_fold_them(conn: Conn) -> None:
     Worker(conn)
     conn.execute("update pgqueue.statistics_state set folded_to = clock_timestamp() - interval '1 hour'")
+    conn.execute("update pgqueue.worker_processes set started_at = started_at - interval '20 minutes'")
     without = ask(conn, doctor_time.statistics)
     conn.execute("update pgqueue.worker_processes set version = '0.2.0'")
+    behind = ask(conn, doctor_time.statistics)
+    conn.execute("update pgqueue.worker_processes set started_at = clock_timestamp()")
     started = ask(conn, doctor_time.statistics)
     conn.execute("update pgqueue.worker_processes set started_at = started_at - interval '20 minutes'")
-    behind = ask(conn, doctor_time.statistics)
 
     assert without.status is started.status is Status.OK
     assert behind.status is Status.WARNING
