@@ -127,7 +127,9 @@ def _in_line(asked: Filters, state: State, size: int, now: datetime, place: str 
     lower, upper, running = _LINES[state]
     at, job_id = _place(place)
     pairs = int((yield "lines", {"queue": asked.queue, "lines": LINES})[0]["pairs"])
-    window = max(LINES_WINDOW // max(pairs, 1), FRONT, size + 1)
+    # In the other states all fit but what runs at the front: a line is looked at no further than the page needs.
+    window = max(LINES_WINDOW // max(pairs, 1), FRONT) if running else LINES_WINDOW
+    window = max(window, size + 1)
     params = {
         "state": str(state),
         "queue": asked.queue,
@@ -147,7 +149,8 @@ def _in_line(asked: Filters, state: State, size: int, now: datetime, place: str 
         return (yield from _in_line(asked, state, size, now, None, up=False))
     more = len(rows) > size
     rows = (rows[-size:] if up else rows[:size]) if more else rows
-    searched = window * max(pairs, 1) if found[0]["ended"] and not more else None
+    looked_at = window * max(pairs, 1) if running else window
+    searched = looked_at if found[0]["ended"] and not more else None
     if not rows:
         return JobPage([], None, None, searched, by_due=True)
     forth = _mark(rows[-1], state) if up or more else None

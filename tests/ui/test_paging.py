@@ -1,11 +1,15 @@
 """Where a page of a list begins and ends, in one table and in several. No database."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from pgqueue.errors import InvalidArgument
+from pgqueue.job import State
+from pgqueue.listing.filters import Filters
+from pgqueue.listing.jobs import find
 from pgqueue.listing.paging import TOP, Cursor, Sheet, lay_out
 
 SIZE = 3
@@ -90,6 +94,16 @@ def test_the_last_id_says_where_to_go_on_when_all_tables_were_looked_at_down_to_
     for sheet, wanted in ((seen, [16, 15, 14]), (unseen, [5, 4, 3])):
         assert ids(ask([Table(range(11, 20), fits=range(11, 20) if sheet is seen else []), Table(range(1, 9))],
                        Cursor.read(str(sheet.older), None, tables=2)))[:3] == wanted  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "window"), [(State.READY, 24_000), (State.RUNNING, 100)])
+def test_what_runs_at_the_front_of_many_lines_hides_no_ready_job(state: State, window: int) -> None:
+    search = find(Filters(states=(state,)), size=50, now=datetime.now(UTC), older=None, newer=None)
+
+    assert next(search)[0] == "lines"
+    name, params = search.send([{"pairs": 400}])
+
+    assert (name, params["window"]) == ("jobs_line", window)
 
 
 def test_a_single_id_stands_for_every_table() -> None:
