@@ -188,8 +188,9 @@ def _run_fleet(
     dsn = session.dsn  # missing, it is said before the import, which takes a while
 
     from pgqueue.worker import fleet
+    from pgqueue.worker.fleet_options import FleetOptions
 
-    options = fleet.FleetOptions(dsn=dsn, schema=session.schema, worker=worker, debug=session.debug, **more)
+    options = FleetOptions(dsn=dsn, schema=session.schema, worker=worker, debug=session.debug, **more)
     return fleet.run(options)
 
 

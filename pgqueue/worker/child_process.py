@@ -44,18 +44,19 @@ class ChildProcess:
 
     def start(self) -> None:
         """Start the process, in a session of its own: a terminal's Ctrl-C reaches the supervisor only, which passes
-        it on once.
+        it on once. Raises OSError when the system has no process, memory or descriptor for it; nothing is left open.
         """
-        self.status_fd, status = os.pipe()
-        lifeline, self._lifeline = os.pipe()
-        self.stacks_fd = alarm.open_file()
-        os.set_blocking(self.status_fd, False)
-        os.set_blocking(self._lifeline, False)
-        theirs = {"status_fd": status, "lifeline_fd": lifeline, "stacks_fd": self.stacks_fd}
-        if self._settings.get("reports"):
-            self.report_fd, theirs["report_fd"] = os.pipe()
-        settings = json.dumps(self._settings | theirs)
+        self.started_at = self._heard_at = time.monotonic()
+        theirs: dict[str, int] = {}
         try:
+            self.status_fd, theirs["status_fd"] = os.pipe()
+            theirs["lifeline_fd"], self._lifeline = os.pipe()
+            self.stacks_fd = theirs["stacks_fd"] = alarm.open_file()
+            os.set_blocking(self.status_fd, False)
+            os.set_blocking(self._lifeline, False)
+            if self._settings.get("reports"):
+                self.report_fd, theirs["report_fd"] = os.pipe()
+            settings = json.dumps(self._settings | theirs)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgqueue.worker.main"],
                 env=os.environ | {SETTINGS: settings},
@@ -63,10 +64,14 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        except OSError:
+            self.close()
+            if self.report_fd >= 0:
+                os.close(self.report_fd)
+            raise
         finally:
             for fd in set(theirs.values()) - {self.stacks_fd}:
                 os.close(fd)
-        self.started_at = self._heard_at = time.monotonic()
 
     def go(self) -> None:
         """Let a child that waits go on: the first one has shown that the app and the database are there."""
@@ -105,9 +110,13 @@ class ChildProcess:
                 self.worker_id = int(found[-1])
         return events
 
+    def excuse(self, seconds: float) -> None:
+        """So much of its silence means nothing: who listens stood still, and maybe the whole machine."""
+        self._heard_at += seconds
+
     def silent_for(self, now: float) -> float:
         """Seconds since it last said anything."""
-        return now - self._heard_at
+        return max(now - self._heard_at, 0.0)
 
     def ended(self) -> int | None:
         """Its exit status, negative for a signal; None while it runs."""
@@ -132,6 +141,6 @@ class ChildProcess:
 
     def close(self) -> None:
         """Let go of its pipes."""
-        os.close(self.status_fd)
-        os.close(self.stacks_fd)
-        os.close(self._lifeline)
+        for fd in (self.status_fd, self.stacks_fd, self._lifeline):
+            if fd >= 0:
+                os.close(fd)

@@ -16,14 +16,13 @@ import os
 import selectors
 import signal
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgqueue.worker.child_process import ChildProcess
 from pgqueue.worker.coroner import Coroner
 from pgqueue.worker.desk import Desk
-from pgqueue.worker.ports import Ports
 from pgqueue.worker.restarts import Restarts, Spares
 from pgqueue.worker.scaler import Scaler, regular
 from pgqueue.worker.settings import RECYCLED
@@ -32,32 +31,15 @@ from pgqueue.worker.sources import Sources
 if TYPE_CHECKING:
     from types import FrameType
 
-    from pgqueue.scaling import Policy
-    from pgqueue.worker.options import WorkerOptions
+    from pgqueue.worker.fleet_options import FleetOptions
 
 log = logging.getLogger(__name__)
 
 STARTUP_FAILURES = frozenset({2, 3, 4, 5})
 GRACE_SECONDS = 3.0  # beyond the shutdown timeout, before a child is killed
 START_SECONDS = 60.0
+PAUSED_SECONDS = 1.0  # a supervisor that has not looked for so long stood still itself, maybe with all of its machine
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGHUP, signal.SIGUSR1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FleetOptions:
-    """A command's worth of worker processes."""
-
-    app: str
-    dsn: str
-    schema: str
-    worker: WorkerOptions
-    processes: int = 1
-    debug: bool = False
-    reload: bool = False
-    log_level: str | None = "info"
-    log_format: str | None = "console"
-    ports: Ports = field(default_factory=Ports)
-    scaling: Policy | None = None
 
 
 def run(options: FleetOptions) -> int:
@@ -96,6 +78,7 @@ class Fleet:
         self._received: list[int] = []
         self._quiet = False
         self._sources = Sources()
+        self._looked_at = time.monotonic()
 
     def run(self) -> int:
         """Supervise until the last child has ended."""
@@ -193,11 +176,27 @@ class Fleet:
         worker = asdict(self._options.worker) | {"only_suspects": only_suspects, "linger_seconds": linger_seconds}
         settings = self._settings | {"options": worker, "wait": wait}
         child = ChildProcess(settings, only_suspects=only_suspects, replaces=replaces)
-        child.start()
+        try:
+            child.start()
+        except OSError as error:
+            if not self._proven:
+                raise
+            self._not_started(child, error)
+            return
         if self._desk is not None:
             self._desk.admit(child)
         self._children.append(child)
         self._selector.register(child.status_fd, selectors.EVENT_READ, child)
+
+    def _not_started(self, child: ChildProcess, error: OSError) -> None:
+        """The system gave no process, memory or descriptor: those that are there go on, and it is tried again."""
+        log.error("a worker process could not be started", extra={"error": str(error)})
+        if child.only_suspects:
+            self._spares.ended(child, 1, time.monotonic())
+        elif child.replaces is not None:
+            self._rolling.clear()
+        else:
+            self._restarts.plan(child, 1, time.monotonic())
 
     def _heard(self, child: ChildProcess) -> None:
         events = child.read()
@@ -228,7 +227,14 @@ class Fleet:
             child.replaces = None
             self._roll_next()
 
+    def _excuse(self, now: float) -> None:
+        missed, self._looked_at = now - self._looked_at, now
+        if missed > PAUSED_SECONDS:
+            for child in self._children:
+                child.excuse(missed)
+
     def _look_after(self, now: float) -> None:
+        self._excuse(now)
         for child in list(self._children):
             status = child.ended()
             if status is not None:

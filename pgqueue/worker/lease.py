@@ -265,12 +265,15 @@ class Keepalive:
                 rows = self._execute(request.name, request.params)
         except BaseException as error:
             request.reply(error)
-            if isinstance(error, psycopg.errors.QueryCanceled):
-                return
+            if isinstance(error, psycopg.Error) and error.sqlstate is not None and not self._broken():
+                return  # the server refused it: that says nothing about heartbeats (I15)
             raise
         finally:
             self._busy_since = None
         request.reply(rows)
+
+    def _broken(self) -> bool:
+        return self._conn is None or self._conn.closed
 
     def _execute(self, name: str, params: Mapping[str, Any]) -> Rows:
         if self._conn is None:

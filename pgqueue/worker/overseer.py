@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.05
 PROGRESS_SECONDS = 0.5
 MEMORY_SECONDS = 1.0
+HUNG_TURNS = 20  # of the loop: who was frozen, or held the interpreter's lock, gives its other threads a second
 
 
 class Overseer:
@@ -52,6 +53,7 @@ class Overseer:
         self._give_up = give_up
         self._sure = True
         self._beats = True
+        self._hung_turns = 0
         self._sending: asyncio.Task[None] | None = None
         self._saying: asyncio.Task[None] | None = None
 
@@ -91,7 +93,8 @@ class Overseer:
 
     def _check_heartbeat(self, now: float) -> None:
         """End a process whose lease nobody extends any more: it would be declared lost again and again."""
-        if not self._beats or not self._link.heartbeat_dead(now):
+        self._hung_turns = self._hung_turns + 1 if self._link.heartbeat_dead(now) else 0
+        if not self._beats or self._hung_turns < HUNG_TURNS:
             return
         self._beats = False
         incident = Incident(

@@ -21,8 +21,16 @@ class Sources:
             return False
         self._look_at = now + LOOK_SECONDS
         files = (path for path in Path.cwd().rglob("*.py") if ".venv" not in path.parts)
-        newest = max((path.stat().st_mtime for path in files), default=0.0)
+        newest = max(map(_changed_at, files), default=0.0)
         if newest <= self._newest:
             return False
         self._newest = newest
         return True
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was changed; a file that is gone by now, or a link to nowhere, as editors make them, never was."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

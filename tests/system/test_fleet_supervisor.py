@@ -176,3 +176,22 @@ def test_pending_migrations_are_status_5(work: Work, empty_dsn: str) -> None:
 
     assert fleet.wait() == 5
     assert "pgq migrate" in one_line(fleet)
+
+
+@pytest.mark.slow
+def test_a_fleet_that_was_frozen_as_a_whole_keeps_its_processes(work: Work, the: Jobs) -> None:
+    """A paused container, a machine that slept: the supervisor wakes first, and what it has not heard says nothing."""
+    fleet = work("--lease", "2")
+    (worker,) = fleet.ready()
+    processes = [fleet.pid, *fleet.descendants()]
+    for pid in reversed(processes):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+
+    the.wait(the.put("hold.async", '{"seconds": 0.01}'), "succeeded")
+    assert fleet.workers() == [worker]
+    assert "is killed" not in fleet.said()
