@@ -21,7 +21,7 @@ from tests.ui.conftest import FROM_OUR_PAGE, HOST, Browse
 from tests.ui.routes import address
 from tests.ui.test_actions import audit, die, fields
 
-HOSTILE_VALUES = ("0", "-1", "9" * 30, "'", "%", "\\", "{}", "[]", "null", "1e9", "\u0661", "é\U0001f600", "a" * 513)
+HOSTILE_VALUES = ("-1", "9" * 30, "\\'%", "{}", "null", "\u0661\U0001f600", "a" * 513)
 _FILTERS = ("queue", "task", "key", "group", "error", "args", "meta", "since", "until")
 PARAMETERS = {
     "/": ("span",),
@@ -211,7 +211,7 @@ async def test_who_tries_more_than_his_role_is_noted(
 
 async def test_what_was_done_is_told_whatever_the_name(browse: Browse) -> None:
     """Browsers drop cookies of more than 4096 characters."""
-    answer = await browse().post("/actions/queues/pause", data={"queue": "\U0001f600" * 120})
+    answer = await browse().post("/actions/queues/pause", data={"queue": "\U0001f600" * 500})
 
     assert answer.status_code == 303
     assert len(answer.headers["set-cookie"].partition(";")[0]) <= 4096

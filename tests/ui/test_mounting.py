@@ -212,7 +212,7 @@ def test_every_link_is_below_the_prefix_and_leads_somewhere(host: Host) -> None:
     waiting = [f"{host.prefix}/"]
     with host.browse() as browser:
         assert browser.get(host.prefix).headers["location"].removeprefix(host.base).endswith("/queue/")
-        while waiting and len(seen) < 60:
+        while waiting and len(seen) < 40:
             place = waiting.pop(0)
             answer = browser.get(place)
             seen[place] = answer.status_code

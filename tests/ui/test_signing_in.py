@@ -1,6 +1,7 @@
 """The password file, the form and the session cookie: who gets in by them, and who does not."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,7 @@ async def test_a_wrong_name_or_password_is_told_alike(name: str, password: str, 
 
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
+    assert re.search(r'name="(\w+)"[^>]* autofocus', answer.text)[1] == ("password" if name else "name")  # type: ignore[index]
     assert "set-cookie" not in answer.headers
 
 
