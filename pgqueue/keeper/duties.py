@@ -24,6 +24,7 @@ HOUR = 3600.0
 RESCUED_AT_ONCE = 100  # jobs
 LEAD_SECONDS = 3.0  # before the end of a lease, and at most two missing heartbeats: somebody may be dead
 LATE_SECONDS = 0.2  # after the end of a lease, at most, somebody looks
+LATE_PART = 0.15  # of the time between two looks: the same where leases are short
 SHORTEST_SECONDS = 0.1  # between two looks: a lost worker may be passed by, while its last statement is under way
 
 
@@ -42,6 +43,7 @@ def rescuing(
     """
     told: deque[int] = deque(maxlen=1000)
     lead_seconds = min(LEAD_SECONDS, every_seconds)
+    late_seconds = min(LATE_SECONDS, LATE_PART * every_seconds)
 
     def rescue(conn: psycopg.Connection[tuple[Any, ...]], schema: str) -> float:
         judging = may_judge()
@@ -68,7 +70,7 @@ def rescuing(
         ((first,),) = conn.execute(statement("next_silence", schema), {}).fetchall()
         if first is not None and first < lead_seconds:
             on_late()
-            wait = min(wait, max(first, 0.0) + random.uniform(0, LATE_SECONDS))  # noqa: S311
+            wait = min(wait, max(first, 0.0) + random.uniform(0, late_seconds))  # noqa: S311
         elif first is not None:
             wait = min(wait, first - lead_seconds)
         return max(wait, SHORTEST_SECONDS)

@@ -108,19 +108,20 @@ def test_a_whole_fleet_that_is_frozen_shows_as_stuck_until_it_goes_on_and_says_s
 ) -> None:
     frozen = work("--lease", str(LEASE), app=APP)
     (worker,) = frozen.ready()
-    job = the.put("pause", '{"seconds": 0.5}')
+    job = the.put("pause", '{"seconds": 4}')
     first_start(ledger, job)
     processes = [*frozen.descendants(), frozen.pid]
+    other = work("--lease", str(LEASE), app=APP)
+    other.ready()  # before: who only starts now judges nobody until it has beaten for a lease itself
     for pid in reversed(processes):
         os.kill(pid, signal.SIGSTOP)
     froze = time.monotonic()
-    other = work("--lease", str(LEASE), app=APP)
-    other.ready()
 
     again = second_start(ledger, job, 20)
     the.wait(job, "succeeded")
     shown = wait_until(lambda: seen.stuck(worker))
     print(f"\nSTUCK frozen fleet: run elsewhere after {again.at - froze:.2f} s of lease {LEASE}; shown as {shown}")
+    assert again.at - froze < LEASE + 1 + BUSY
     assert shown == "frozen"
     page = asyncio.run(workers_page(the.conn.info.dsn))
     assert 'data-state="stuck"' in page
