@@ -1531,6 +1531,7 @@ CREATE FUNCTION pgqueue.fold_statistics(lag interval DEFAULT '00:00:05'::interva
 declare
   _began constant timestamptz := clock_timestamp();
   _end constant timestamptz := _began - lag;
+  _ahead constant interval := '10 minutes';
   _attempts bigint := 0;
   _from timestamptz;
   _to timestamptz;
@@ -1539,6 +1540,13 @@ declare
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
+  end if;
+  if exists (select from pgqueue.statistics_state s where greatest(s.folded_to, s.sampled_minute) > _began + _ahead) then
+    delete from pgqueue.statistics_minutes m where m.minute > _began;
+    delete from pgqueue.depth_minutes m where m.minute > _began;
+    delete from pgqueue.overall_minutes m where m.minute > _began;
+    update pgqueue.statistics_state s
+    set folded_to = least(s.folded_to, _end), sampled_minute = least(s.sampled_minute, date_trunc('minute', _began, 'UTC'));
   end if;
   select greatest(s.folded_to, _end - case when s.folded_to = '-infinity' then interval '10 minutes' else interval '1 day' end), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then

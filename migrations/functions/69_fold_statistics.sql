@@ -9,6 +9,8 @@
 -- The first fold begins 10 minutes ago; after a pause of more than a day the fold goes back a day.
 -- Each call takes about a tenth of a second at most: windows grow and shrink by how many attempts the last one had. Once a minute it takes the sample of
 -- depths too, and deletes what is older than 7 days, at most 20,000 rows at a time.
+-- A clock that ran ahead and was set back leaves marks in the future: of more than 10 minutes they are taken back to now, and minutes that were not
+-- yet are deleted (their attempts stay in the totals, and count once more should that time come while the history has them); of less, the fold waits until the time has come.
 -- Locks: one advisory lock of this installation, only tried; rows of the statistics, which nobody else changes.
 create function pgqueue.fold_statistics(lag interval default '5 s') returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -16,6 +18,7 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 declare
   _began constant timestamptz := clock_timestamp();
   _end constant timestamptz := _began - lag;
+  _ahead constant interval := '10 minutes';
   _attempts bigint := 0;
   _from timestamptz;
   _to timestamptz;
@@ -24,6 +27,13 @@ declare
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('pgqueue' || chr(31) || 'statistics', 20261122)) then
     return null;
+  end if;
+  if exists (select from pgqueue.statistics_state s where greatest(s.folded_to, s.sampled_minute) > _began + _ahead) then
+    delete from pgqueue.statistics_minutes m where m.minute > _began;
+    delete from pgqueue.depth_minutes m where m.minute > _began;
+    delete from pgqueue.overall_minutes m where m.minute > _began;
+    update pgqueue.statistics_state s
+    set folded_to = least(s.folded_to, _end), sampled_minute = least(s.sampled_minute, date_trunc('minute', _began, 'UTC'));
   end if;
   select greatest(s.folded_to, _end - case when s.folded_to = '-infinity' then interval '10 minutes' else interval '1 day' end), s.stretch_seconds into strict _from, _stretch from pgqueue.statistics_state s;
   if _from < _end then

@@ -183,6 +183,28 @@ def test_a_fold_catches_up_with_hours_nobody_folded(conn: Conn, worker: Worker) 
     assert fold(conn) == 2, "a fold goes back a day"
 
 
+def test_after_a_clock_that_ran_ahead_was_set_back_the_statistics_go_on(conn: Conn, worker: Worker) -> None:
+    enqueue_many(conn, [{"task": "t"}] * 3)
+    worker.done(*worker.claim(1))
+    assert fold(conn) == 1
+    for table in ("statistics_minutes", "depth_minutes", "overall_minutes"):
+        conn.execute(f"update pgqueue.{table} set minute = minute + interval '1 year'")
+    conn.execute(
+        "update pgqueue.statistics_state"
+        " set folded_to = folded_to + interval '1 year', sampled_minute = sampled_minute + interval '1 year'"
+    )
+    assert scalar(conn, "select pgqueue.fold_statistics('0')") == 0  # takes the marks back to now
+
+    worker.done(*worker.claim(1))
+    conn.execute("update pgqueue.statistics_state set sampled_minute = sampled_minute - interval '1 minute'")  # later
+
+    assert fold(conn) == 1
+    assert rows(conn, "select sum(succeeded), max(minute) <= now() from pgqueue.statistics") == [(1, True)]
+    assert rows(conn, "select sum(succeeded) from pgqueue.statistics_totals") == [(2,)]
+    assert rows(conn, "select ready, minute <= now() from pgqueue.depth_history") == [(1, True)]
+    assert rows(conn, "select sum(succeeded), max(minute) <= now() from pgqueue.overall_history") == [(1, True)]
+
+
 def test_the_keeper_folds_and_takes_samples(conn: Conn, worker: Worker) -> None:
     enqueue(conn)
     again = duties.fold_statistics(conn, "pgqueue")
