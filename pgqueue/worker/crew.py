@@ -140,7 +140,7 @@ class Crew:
     def holds(self) -> list[Attempt]:
         """The jobs that are here, whatever their state."""
         pools = (attempt for pool in self._pools for attempt in (*tuple(pool.active), *pool.waiting()))
-        return [*pools, *self._proof, *self._series.waiting()]
+        return [*pools, *self._proof, *self._overdue, *self._series.waiting()]
 
     def full(self) -> bool:
         """Whether it runs as many jobs as it may."""

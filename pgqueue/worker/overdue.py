@@ -22,7 +22,7 @@ from pgqueue.worker.lease import Request
 from pgqueue.worker.settle import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pgqueue.worker.attempt import Attempt
     from pgqueue.worker.link import Link
@@ -45,6 +45,9 @@ class Overdue:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(self._open)
 
     def give_up(self, attempt: Attempt, stack: str, *, seconds: float) -> None:
         """Report a thread that is over its time by so much, and settle its attempt."""

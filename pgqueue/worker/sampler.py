@@ -15,6 +15,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from pgqueue.calls import statement
+from pgqueue.telling import reason_of
 from pgqueue.worker.session import conninfo, shut_down_socket
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
 FIRST_SECONDS = 0.25
-PART = 0.02  # of the time at most that is spent on asking
+PART = 0.02  # of the time at most that is spent on asking, as far as MOST_SECONDS allow
+MOST_SECONDS = 60.0  # between two answers
 PATIENCE_SECONDS = 10.0  # an answer that takes longer is not waited for
 LONGEST_RETRY_SECONDS = 30.0
 
@@ -82,20 +84,20 @@ class Sampler:
             began = time.monotonic()
             try:
                 self._newest = self._ask(began)
-            except (psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a thread that ended would leave the number as it is, for ever
                 self._drop()
                 failures += 1
                 wait = min(EVERY_SECONDS * 2 ** min(failures, 10), LONGEST_RETRY_SECONDS)
                 if failures == 1 and not self._ended.is_set():
                     log.warning(
                         "the depth of the queues cannot be read; the number of processes stays",
-                        extra={"error": str(error).strip()},
+                        extra={"error": reason_of(error)},
                     )
                 continue
             finally:
                 self._asked_at = None
             failures = 0
-            wait = max(EVERY_SECONDS, (time.monotonic() - began) / PART)
+            wait = max(EVERY_SECONDS, min((time.monotonic() - began) / PART, MOST_SECONDS))
         self._drop()
 
     def _ask(self, now: float) -> Reading | None:

@@ -100,3 +100,17 @@ def test_a_server_that_does_not_answer_is_let_go_and_asked_again(
         assert isinstance(wait_until(one.take, 15), Reading)
         one.close()
         one._thread.join(5)
+
+
+def test_an_error_of_any_kind_does_not_end_it(ask: Any, conn: "Conn", monkeypatch: pytest.MonkeyPatch) -> None:
+    worker(conn, os.getpid())
+    statement, calls = sampler.statement, iter(range(100))
+
+    def failing_first(name: str, schema: str) -> Any:
+        if next(calls) == 0:
+            raise RuntimeError("not of psycopg's")
+        return statement(name, schema)
+
+    monkeypatch.setattr(sampler, "statement", failing_first)
+
+    assert isinstance(wait_until(ask([]).take), Reading)

@@ -11,13 +11,17 @@ from typing import Any
 import psycopg
 import pytest
 
+from pgqueue import App
 from pgqueue.worker import overseer
+from pgqueue.worker.attempt import ATTEMPT, FAILURES, ID, MAX_ATTEMPTS, Attempt
 from pgqueue.worker.child_process import ChildProcess
+from pgqueue.worker.crew import Crew
 from pgqueue.worker.fleet import Fleet
 from pgqueue.worker.fleet_options import FleetOptions
 from pgqueue.worker.lease import Keepalive, Request
 from pgqueue.worker.options import WorkerOptions
 from pgqueue.worker.overseer import Overseer
+from pgqueue.worker.settle import Outbox
 from pgqueue.worker.sources import Sources
 from pgqueue.worker.term import Lease
 from tests.sql.engine import Worker
@@ -149,3 +153,32 @@ def test_a_request_that_is_refused_costs_neither_the_connection_nor_the_right_to
     assert [type(answer) for answer in answers] == [psycopg.errors.NumericValueOutOfRange] * 5
     assert len(pids) == 1
     assert steady
+
+
+async def test_the_job_of_a_thread_that_was_given_up_is_held_until_its_outcome_is_recorded() -> None:
+    """After a failover a worker hands back what its server says it has and it knows nothing of."""
+    app = App()
+
+    @app.task(name="slow")
+    def slow() -> None: ...
+
+    asked: list[Request] = []
+    link: Any = SimpleNamespace(
+        ask=asked.append,
+        on_loop=lambda call, *args: call(*args),
+        step_params=lambda token, claim, settle: settle,
+        notes=SimpleNamespace(report=lambda incident: None),
+    )
+    crew = Crew(app, WorkerOptions(), Outbox(), link=link, app_spec=None)
+    row = [None] * 30
+    row[ID], row[FAILURES], row[MAX_ATTEMPTS], row[ATTEMPT] = 7, 0, 3, 1
+    attempt = Attempt(row, app.tasks["slow"], "default", 99)
+    attempt.stop_reason = "timeout"
+
+    crew._overdue.give_up(attempt, "its stack", seconds=5.0)
+    meanwhile = crew.holds()
+    asked[0].reply([])
+
+    assert meanwhile == [attempt]
+    assert crew.holds() == []
+    await crew.close()
