@@ -64,7 +64,7 @@ class Crew:
             options.concurrency,
             self,
             self._context,
-            self._ended_on_loop,
+            lambda: self.on_end(),
             may_start=self._may_start if several else None,
             tracer=app.tracer,
         )
@@ -79,9 +79,6 @@ class Crew:
                 size, self, greeting, self._progress.report, self._ended, tracer=app.tracer
             )
             self._pools.append(self._process_pool)
-
-    def _ended_on_loop(self) -> None:
-        self.on_end()
 
     def _ended(self) -> None:
         self.loop_pool.kick()
