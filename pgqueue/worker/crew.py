@@ -64,7 +64,7 @@ class Crew:
             options.concurrency,
             self,
             self._context,
-            lambda: self.on_end(),
+            lambda: self.on_end(),  # noqa: PLW0108 - it is set later
             may_start=self._may_start if several else None,
             tracer=app.tracer,
         )
