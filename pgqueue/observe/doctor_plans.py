@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from pgqueue.observe.finding import Verdict, failure, ok, warning
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 TRIVIAL_PAGES = 64  # 512 kB: smaller tables may be read from end to end
 CHEAP_COST = 1000  # of a statement of some milliseconds; the server's default is 100,000
-EXPLAIN: LiteralString = "explain (format json) execute pgq_doctor"
-# What doctor sets for its own statements, which would spoil what is looked at here.
-EXAMINING: tuple[LiteralString, ...] = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit")
+EXPLAIN = sql.SQL("explain (format json) execute pgq_doctor")
+# Takes back what doctor sets for its own statements, which would spoil what is looked at here.
+EXAMINING: tuple[LiteralString, ...] = (
+    "set local enable_hashjoin to default",
+    "set local enable_mergejoin to default",
+    "set local enable_seqscan to default",
+    "set local jit to default",
+)
 LEFT: LiteralString = "select true from pg_prepared_statements where name = 'pgq_doctor'"
 FORGET: LiteralString = "deallocate pgq_doctor"
 
@@ -88,13 +94,13 @@ def _explain(patient: Patient, hot: Hot) -> dict[str, Any]:
     with patient.conn.transaction(force_rollback=True), patient.conn.cursor(row_factory=tuple_row) as cursor:
         if cursor.execute(LEFT).fetchone():  # by an examination that failed, behind a pooler
             cursor.execute(FORGET)
-        for name in EXAMINING:
-            cursor.execute(f"set local {name} to default")
+        for forget in EXAMINING:
+            cursor.execute(forget)
         for name, _, value in pairs:
             cursor.execute("select set_config(%s, %s, true)", (name, value))
         cursor.execute("set local plan_cache_mode = force_generic_plan")
         patient.run(f"plan_{hot.name}")
-        row = cursor.execute(EXPLAIN + hot.arguments).fetchone()
+        row = cursor.execute(sql.Composed([EXPLAIN, sql.SQL(hot.arguments)])).fetchone()
         cursor.execute(FORGET)
     plan: dict[str, Any] = row[0][0] if row else {}
     return plan

@@ -19,7 +19,7 @@ Work = Callable[..., Fleet]
 
 
 def test_a_killed_child_is_replaced_and_its_jobs_run_elsewhere(work: Work, the: Jobs, ledger: Ledger) -> None:
-    fleet = work("--processes", "2", "--lease", "2", "-c", "2")
+    fleet = work("--processes", "2", "--lease", "4", "-c", "2")
     fleet.ready(2)
     jobs = [the.put("hold.async", '{"seconds": 1.5}') for _ in range(4)]
     wait_until(lambda: len(ledger.read("start")) == 4)
