@@ -62,13 +62,12 @@ def script(differences: list[Difference], schema: str) -> list[str]:
     lines = [line for one in ordered for line in _mend(one, schema)]
     if not any(one.found is None and one.kind in ("function", "view", "sequence") for one in ordered):
         return lines
-    where = identifier(
-        schema
-    )  # what is made anew has the server's default grants: as the migration, PUBLIC loses its own
+    # What is made anew has the server's default grants: as in the migration, PUBLIC loses its own.
+    where = identifier(schema)
     return [
         *lines,
         f"revoke execute on all functions in schema {where} from public;",
-        f"select role, state from {where}.grant_roles();",  # noqa: S608 - a quoted identifier
+        f"select role, state from {where}.grant_roles();",  # noqa: S608  # nosec B608 # a quoted identifier
     ]
 
 

@@ -356,6 +356,6 @@ def test_i6_i13_i15_random_flows_do_what_their_links_demand_and_come_to_an_end(c
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("examples", [600, pytest.param(3000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("examples", [300, pytest.param(3000, marks=pytest.mark.nightly)])
 def test_i6_i13_i15_many_random_flows_do_what_their_links_demand_and_come_to_an_end(conn: Conn, examples: int) -> None:
     check_random_flows(conn, examples=examples, steps=40)

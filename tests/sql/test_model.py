@@ -401,6 +401,6 @@ def test_i2_i3_i4_i6_i11_i15_random_histories_never_leave_the_model(conn: Conn) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("examples", [500, pytest.param(2000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("examples", [250, pytest.param(2000, marks=pytest.mark.nightly)])
 def test_i2_i3_i4_i6_i11_i15_many_random_histories_never_leave_the_model(connect: Connect, examples: int) -> None:
     check_random_histories(connect(), examples=examples, steps=50)
