@@ -1,5 +1,9 @@
 -- Written by freeze.py: change the parts and freeze again, until it is released.
 -- Revision 0002: only what the workers of 0.1.0 can live with (new tables, columns with defaults, nothing taken away).
+-- Tables of workers are locked in the order in which a step takes them: what it settles, then its worker's row.
+
+-- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
+create index dead_jobs_time on pgqueue.dead_jobs (died_at);
 
 -- Which versions of pgqueue can work on this schema. `oldest_client` is written by migrations alone, when a revision takes away what older
 -- versions use; workers read it before they start and when they register (see docs/upgrading.md).
@@ -140,8 +144,6 @@ create table pgqueue.statistics_state (
 ) with (fillfactor = 50);
 insert into pgqueue.statistics_state (folded_to) values ('-infinity');
 
--- Dead letters by the time of their death: the fold and the dashboard look for recent ones. Off the path of jobs that succeed.
-create index dead_jobs_time on pgqueue.dead_jobs (died_at);
 -- What was seen of worker processes that stood still or were ended: the view worker_incidents. Code locations only, never contents.
 create table pgqueue.incident_log (
   id        bigint      generated always as identity primary key,

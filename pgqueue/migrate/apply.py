@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     import alembic.config
     import sqlalchemy
 
-LOCK_TIMEOUT = timedelta(seconds=3)  # for so long a migration that waits may hold up those who queue behind it
-TRIES = 10
+# For so long a migration that waits may hold up those who queue behind it. Shorter than PostgreSQL's deadlock_timeout
+# (1 s): of a migration and a worker that wait for one another the migration gives way.
+LOCK_TIMEOUT = timedelta(seconds=0.7)
+TRIES = 15
 _AGAIN = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _ALEMBIC = threading.Lock()  # alembic keeps what it works on in globals: one thread of a process at a time
 _log = logging.getLogger(__name__)

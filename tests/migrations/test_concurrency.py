@@ -1,6 +1,7 @@
 """Migrators that meet: of several at once one works and all succeed; somebody else's locks are waited for in turns."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -86,6 +87,25 @@ def test_a_lock_that_is_held_for_a_while_is_waited_for(empty_dsn: str) -> None:
             applied = migrating.result(timeout=30)
 
     assert [revision.id for revision in applied] == list(known())
+
+
+def test_of_a_migration_and_a_worker_that_wait_for_one_another_the_migration_gives_way(empty_dsn: str) -> None:
+    """Whatever their order of locks: the worker's statement succeeds."""
+    migrate.upgrade(empty_dsn)
+    migrate.downgrade(empty_dsn, "pgqueue", "0001_initial")
+    with psycopg.connect(empty_dsn) as worker, ThreadPoolExecutor(1) as pool:
+        worker.execute("select from pgqueue.worker_processes for update")
+        told: list[str] = []
+        migrating = pool.submit(migrate.upgrade, empty_dsn, tell=told.append)
+        _wait_for_a_waiter(empty_dsn)
+        time.sleep(1.2)  # the migration has looked for a deadlock by then: now the worker would see it
+
+        worker.execute("lock table pgqueue.dead_jobs in row exclusive mode")
+        worker.commit()
+
+        applied = migrating.result(timeout=30)
+    assert [revision.id for revision in applied] == ["0002_hardening"]
+    assert "a lock that another session holds" in told[0]
 
 
 def test_a_lock_that_is_never_given_up_is_an_error_and_changes_nothing(empty_dsn: str) -> None:

@@ -105,7 +105,7 @@ def test_a_build_that_does_not_get_its_lock_is_tried_again_and_says_so(dsn: str,
     assert _indexes(dsn) == {"queued_jobs_one": True}
     again = next(line for line in told if "trying again" in line)
     assert "a dump" in again
-    assert "(2 of 10)" in again
+    assert "(2 of 15)" in again
 
 
 def test_a_migrator_that_is_killed_while_it_builds_is_made_good_by_the_next(

@@ -143,7 +143,7 @@ def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage) -> N
         page.unroute("**/queues")
         page.route("**/queues", lambda route: route.fulfill(status=503))
         page.evaluate(again)
-        page.wait_for_function("document.getElementById('stale').textContent.includes('answers 503')")
+        page.locator("#stale", has_text="answers 503").wait_for()
         page.unroute("**/queues")
         page.evaluate(again)
 
