@@ -96,7 +96,10 @@ def shop(both: tuple[Release, Release], tmp_path: Path) -> Iterator[Shop]:
             release.variables = {"PGQ_DSN": server.dsn(), "SHOP_LEDGER": str(tmp_path / "ledger")}
         yield Shop(tmp_path, server.dsn(), stack)
         log = (server.home / "server.log").read_text(errors="replace")
-    wrong = [line for line in log.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):", line)]
+    # A worker that is killed while the server answers it is no error of anybody's.
+    wrong = [
+        line for line in log.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):(?!  connection to client lost)", line)
+    ]
     assert wrong == []
 
 
